@@ -1,0 +1,7 @@
+/**
+ * Arrow-layout columns and their builders.
+ *
+ * @module
+ */
+export * from './column.ts'
+export * from './column-builder.ts'

@@ -1,0 +1,149 @@
+/**
+ * The configuration as the code sees it: camelCase, defaults filled in, secrets resolved, sizes in bytes, times in ms.
+ *
+ * @module
+ */
+import type { ParquetCodec, StructType } from '@stream-ingest/delta'
+
+/** A value that prints as `[secret]` wherever it could leak: logs, JSON, `inspect`. */
+export class Secret {
+  readonly #value: string
+  constructor(value: string) {
+    this.#value = value
+  }
+  /** The plain text: hand it to the client that needs it, and to nothing else. */
+  reveal(): string {
+    return this.#value
+  }
+  toString(): string {
+    return '[secret]'
+  }
+  toJSON(): string {
+    return '[secret]'
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]'
+  }
+}
+
+export interface SaslConfig {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'aws_msk_iam' | 'oauthbearer'
+  readonly username?: string
+  readonly password?: Secret
+  readonly region?: string
+  readonly tokenEndpoint?: string
+  readonly clientId?: string
+  readonly clientSecret?: Secret
+  readonly scope?: string
+}
+
+/** PEM texts. */
+export interface SslConfig {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: Secret
+  readonly keyPassphrase?: Secret
+  readonly serverName?: string
+  readonly rejectUnauthorized: boolean
+}
+
+export interface KafkaConfig {
+  readonly bootstrapServers: readonly string[]
+  readonly topics: readonly string[]
+  readonly consumerGroup: string
+  readonly autoOffsetReset: 'earliest' | 'latest' | 'none' | { readonly timestampMs: number }
+  readonly onOffsetOutOfRange: 'fail' | 'earliest' | 'latest'
+  readonly assignment: 'all' | 'group' | { readonly partitions: readonly number[] }
+  readonly isolationLevel: 'read_committed' | 'read_uncommitted'
+  readonly securityProtocol: 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl'
+  readonly sasl?: SaslConfig
+  readonly ssl?: SslConfig
+  readonly clientId: string
+  readonly fetchMinBytes: number
+  readonly fetchMaxBytes: number
+  readonly fetchMaxPartitionBytes: number
+  readonly fetchMaxWaitMs: number
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
+
+/** Where tables live: a bucket, or a directory (`local:` in place of `s3:`). */
+export type S3Config =
+  | {
+      readonly kind: 's3'
+      readonly bucket: string
+      readonly region: string
+      readonly prefix: string
+      readonly endpoint?: string
+      readonly forcePathStyle: boolean
+      readonly credentials?: {
+        readonly accessKeyId?: string
+        readonly secretAccessKey?: Secret
+        readonly sessionToken?: Secret
+        readonly roleArn?: string
+      }
+      readonly serverSideEncryption?: 'AES256' | 'aws:kms'
+      readonly kmsKeyId?: string
+      readonly storageClass?: string
+      readonly createBucket: boolean
+    }
+  | { readonly kind: 'local'; readonly path: string }
+
+export type DeriveUnit = 'date' | 'hour' | 'year' | 'month' | 'day'
+
+/** A column computed from an instant, in UTC. `from` is a dotted payload path or `kafka.timestamp`. */
+export interface DerivedColumn {
+  readonly name: string
+  readonly from: string
+  readonly as: DeriveUnit
+}
+
+export const KAFKA_METADATA_COLUMNS = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers'] as const
+export type KafkaMetadataField = (typeof KAFKA_METADATA_COLUMNS)[number]
+
+export interface DeltaConfig {
+  readonly tableName: string
+  readonly writeMode: 'append' | 'overwrite' | 'error_if_exists'
+  /** The declared fields as Delta types, without partition or metadata columns that are only derived; null where absent. */
+  readonly schema: StructType | null
+  readonly partitionColumns: readonly string[]
+  readonly derive: readonly DerivedColumn[]
+  /** Field to column name, in the order of {@link KAFKA_METADATA_COLUMNS}. */
+  readonly metadataColumns: ReadonlyMap<KafkaMetadataField, string>
+  readonly mergeSchema: boolean
+  readonly createTable: boolean
+  readonly tableProperties: Readonly<Record<string, string>>
+  readonly checkpointInterval?: number
+  readonly targetFileSizeBytes: number
+  readonly optimize?: { readonly everyMs: number; readonly minFiles: number }
+  readonly vacuum?: { readonly everyMs: number; readonly retentionMs: number }
+}
+
+export interface ProcessingConfig {
+  /** Most messages in one commit. */
+  readonly batchSize: number
+  readonly batchTimeoutMs: number
+  readonly memoryLimitBytes: number
+  readonly maxRetries: number
+  readonly retryBaseDelayMs: number
+  readonly retryMaxDelayMs: number
+  readonly compression: ParquetCodec
+  readonly compressionLevel?: number
+  readonly onBadRecord: 'stop' | 'skip' | 'quarantine'
+  readonly onNullValue: 'skip' | 'row' | 'bad'
+  readonly valueFormat: 'json' | 'avro' | 'protobuf' | 'raw'
+  readonly runtimeLimitMs?: number
+  readonly workers?: number
+  readonly dryRun: boolean
+}
+
+/** One topic-to-table flow. `name` is the pipeline id of the offsets in the table: `consumer_group`, or `group.name` of several. */
+export interface PipelineConfig {
+  readonly name: string
+  readonly pipelineId: string
+  readonly kafka: KafkaConfig
+  readonly s3: S3Config
+  readonly delta: DeltaConfig
+  readonly processing: ProcessingConfig
+}

@@ -1,0 +1,278 @@
+/**
+ * Errors of the product: one class per kind, a closed list of codes, each with its title, the usual fix, the exit code
+ * of the command line and whether the same call may succeed later.
+ *
+ * Expected outcomes are values, bugs are assertions: neither is a {@link StreamIngestError}.
+ *
+ * @module
+ */
+import { DeltaLakeError } from '@stream-ingest/delta/error'
+
+/** sysexits(3), where one fits. */
+export const EXIT_CODES = {
+  ok: 0,
+  negative: 1,
+  usage: 64,
+  badData: 65,
+  noInput: 66,
+  unavailable: 69,
+  internal: 70,
+  cannotCreate: 73,
+  temporary: 75,
+  denied: 77,
+  config: 78,
+  interrupted: 130,
+} as const
+
+export const ERROR_KINDS = [
+  'config',
+  'kafka',
+  'delta',
+  's3',
+  'lambda',
+  'serialization',
+  'io',
+  'generic',
+] as const
+export type ErrorKind = (typeof ERROR_KINDS)[number]
+
+export interface ErrorDefinition {
+  readonly title: string
+  readonly hint: string
+  readonly exitCode: number
+  readonly retryable?: boolean
+  readonly skipMessage?: boolean
+}
+
+/** Every code the product can show, its own and the Delta core's (`DELTA_…`, `STORE_…`). */
+export const ERRORS = {
+  // Configuration.
+  CONFIG_INVALID: {
+    title: 'the configuration has errors',
+    hint: 'run `stream-ingest validate`',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_NOT_FOUND: {
+    title: 'no configuration',
+    hint: 'name a file, or set INGEST_CONFIG',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_UNSUPPORTED: {
+    title: 'the setting is not available in this release',
+    hint: 'remove the setting',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_USAGE: {
+    title: 'the command line is wrong',
+    hint: 'see `stream-ingest --help`',
+    exitCode: EXIT_CODES.usage,
+  },
+  // Kafka.
+  KAFKA_UNREACHABLE: {
+    title: 'no broker answers',
+    hint: 'check `kafka.bootstrap_servers`, the network and the listener',
+    exitCode: EXIT_CODES.unavailable,
+    retryable: true,
+  },
+  KAFKA_AUTHENTICATION: {
+    title: 'the broker refused the credentials',
+    hint: 'check `kafka.security_protocol` and `kafka.sasl`',
+    exitCode: EXIT_CODES.denied,
+  },
+  KAFKA_AUTHORIZATION: {
+    title: 'the broker denied access',
+    hint: 'grant the named right to this principal',
+    exitCode: EXIT_CODES.denied,
+  },
+  KAFKA_TLS: {
+    title: 'the TLS handshake failed',
+    hint: 'check `kafka.ssl` and `kafka.security_protocol`',
+    exitCode: EXIT_CODES.unavailable,
+  },
+  KAFKA_TOPIC_NOT_FOUND: {
+    title: 'the topic does not exist',
+    hint: 'create the topic, or correct `kafka.topic`',
+    exitCode: EXIT_CODES.noInput,
+  },
+  KAFKA_OFFSET_OUT_OF_RANGE: {
+    title: 'the next offset is not in the topic any more',
+    hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or reset the offsets',
+    exitCode: EXIT_CODES.badData,
+  },
+  KAFKA_NO_OFFSET: {
+    title: 'the table holds no offset and `auto_offset_reset` is `none`',
+    hint: 'set `kafka.auto_offset_reset` for the first run',
+    exitCode: EXIT_CODES.config,
+  },
+  KAFKA_CORRUPT_BATCH: {
+    title: 'a record batch is damaged',
+    hint: 'check the broker’s log segment at the named offset; a replica may hold a sound copy',
+    exitCode: EXIT_CODES.badData,
+  },
+  KAFKA_BATCH_TOO_LARGE: {
+    title: 'a record batch is larger than allowed',
+    hint: 'raise `processing.memory_limit` or lower the producers’ batch size',
+    exitCode: EXIT_CODES.badData,
+  },
+  KAFKA_PROTOCOL: {
+    title: 'the broker answered with an error',
+    hint: 'see the broker’s error name',
+    exitCode: EXIT_CODES.unavailable,
+    retryable: true,
+  },
+  // Records.
+  RECORD_INVALID: {
+    title: 'a record does not fit the schema',
+    hint: 'correct the schema or the producer, or set `processing.on_bad_record`',
+    exitCode: EXIT_CODES.badData,
+    skipMessage: true,
+  },
+  RECORD_NOT_JSON: {
+    title: 'a record is not JSON',
+    hint: 'correct the producer, or set `processing.on_bad_record`',
+    exitCode: EXIT_CODES.badData,
+    skipMessage: true,
+  },
+  // Pipeline and table.
+  TABLE_SCHEMA_MISMATCH: {
+    title: 'the table has another schema than the configuration',
+    hint: 'make `delta.schema` fit the table, or name another table',
+    exitCode: EXIT_CODES.config,
+  },
+  TABLE_OFFSETS_MISSING: {
+    title: 'the table lost the offsets of this pipeline',
+    hint: 'check whether the table was replaced',
+    exitCode: EXIT_CODES.badData,
+  },
+  PIPELINE_FENCED: {
+    title: 'another process writes this pipeline',
+    hint: 'stop the other process, or give this pipeline its own `kafka.consumer_group`',
+    exitCode: EXIT_CODES.temporary,
+    retryable: true,
+  },
+  // The object store (S3Client).
+  S3_FAILED: { title: 'the object store refused', hint: 'see the cause', exitCode: EXIT_CODES.unavailable },
+  // Everything else.
+  LAMBDA_EVENT: {
+    title: 'the Lambda event is not understood',
+    hint: 'send a schedule, manual or Kafka event',
+    exitCode: EXIT_CODES.usage,
+  },
+  IO_FAILED: {
+    title: 'the operating system refused',
+    hint: 'see the cause',
+    exitCode: EXIT_CODES.unavailable,
+  },
+  INTERNAL: {
+    title: 'a bug in stream-ingest',
+    hint: 'report it with this message and the stack',
+    exitCode: EXIT_CODES.internal,
+  },
+} as const satisfies Record<string, ErrorDefinition>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export interface ErrorOptions {
+  readonly retryable?: boolean
+  readonly hint?: string
+  /** Facts for the log line. Never secrets. */
+  readonly context?: Readonly<Record<string, string | number | bigint | boolean | null | undefined>>
+  readonly cause?: unknown
+}
+
+/** Defaults of `getRetryDelayMs`. */
+export const RETRY_BASE_DELAY_MS = 200
+export const RETRY_MAX_DELAY_MS = 30_000
+
+/** The root of all errors that the product shows. */
+export abstract class StreamIngestError extends Error {
+  abstract readonly kind: ErrorKind
+  /** Stable: documentation, exit codes and alerts hang on it. */
+  readonly code: string
+  readonly hint: string
+  readonly context: NonNullable<ErrorOptions['context']>
+  readonly exitCode: number
+  private readonly retryable: boolean
+  private readonly skipMessage: boolean
+
+  constructor(code: ErrorCode | DeltaLakeError['code'], message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    const definition: ErrorDefinition | undefined = (ERRORS as Record<string, ErrorDefinition>)[code]
+    this.code = code
+    this.hint = options.hint ?? definition?.hint ?? ''
+    this.context = options.context ?? {}
+    this.exitCode = definition?.exitCode ?? EXIT_CODES.negative
+    this.retryable = options.retryable ?? definition?.retryable ?? false
+    this.skipMessage = definition?.skipMessage ?? false
+  }
+
+  /** May the same call succeed later? */
+  isRetryable(): boolean {
+    return this.retryable
+  }
+
+  /** Is one message at fault, so that the flow may go on without it? */
+  shouldSkipMessage(): boolean {
+    return this.skipMessage
+  }
+
+  /**
+   * How long to wait before attempt `attempt + 1`: exponential with full jitter, capped.
+   * @param attempt how many attempts have failed, from 1
+   * @param random in [0, 1)
+   */
+  getRetryDelayMs(attempt = 1, random: () => number = Math.random): number {
+    return Math.floor(
+      random() * Math.min(RETRY_MAX_DELAY_MS, RETRY_BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30)),
+    )
+  }
+
+  /** Classifies anything thrown: ours, the Delta core's, Kafka's, the AWS SDK's, Node's. */
+  static from(thrown: unknown): StreamIngestError {
+    return classify(thrown)
+  }
+}
+
+export class ConfigError extends StreamIngestError {
+  override readonly name = 'ConfigError'
+  readonly kind = 'config'
+}
+export class KafkaError extends StreamIngestError {
+  override readonly name = 'KafkaError'
+  readonly kind = 'kafka'
+}
+export class DeltaError extends StreamIngestError {
+  override readonly name = 'DeltaError'
+  readonly kind = 'delta'
+}
+export class S3Error extends StreamIngestError {
+  override readonly name = 'S3Error'
+  readonly kind = 's3'
+}
+export class LambdaError extends StreamIngestError {
+  override readonly name = 'LambdaError'
+  readonly kind = 'lambda'
+}
+export class SerializationError extends StreamIngestError {
+  override readonly name = 'SerializationError'
+  readonly kind = 'serialization'
+}
+export class IoError extends StreamIngestError {
+  override readonly name = 'IoError'
+  readonly kind = 'io'
+}
+export class GenericError extends StreamIngestError {
+  override readonly name = 'GenericError'
+  readonly kind = 'generic'
+}
+
+function classify(thrown: unknown): StreamIngestError {
+  if (thrown instanceof StreamIngestError) return thrown
+  if (thrown instanceof DeltaLakeError) {
+    const { code, message, retryable, hint, context } = thrown
+    const Kind = code.startsWith('STORE_') ? S3Error : DeltaError
+    return new Kind(code, message, { retryable, hint, context, cause: thrown })
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new GenericError('INTERNAL', message, { cause: thrown })
+}
