@@ -4,6 +4,7 @@
  * @module
  */
 import type { ParquetCodec, StructType } from '@stream-ingest/delta'
+import type { DecodeField } from './decode-field.ts'
 
 /** A value that prints as `[secret]` wherever it could leak: logs, JSON, `inspect`. */
 export class Secret {
@@ -107,6 +108,8 @@ export interface DeltaConfig {
   readonly writeMode: 'append' | 'overwrite' | 'error_if_exists'
   /** The declared fields as Delta types, without partition or metadata columns that are only derived; null where absent. */
   readonly schema: StructType | null
+  /** One for each field of `schema`, in its order: what decoding needs to know of it. Empty where `schema` is null. */
+  readonly fields: readonly DecodeField[]
   readonly partitionColumns: readonly string[]
   readonly derive: readonly DerivedColumn[]
   /** Field to column name, in the order of {@link KAFKA_METADATA_COLUMNS}. */
