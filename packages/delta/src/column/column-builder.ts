@@ -10,376 +10,25 @@
 import assert from 'node:assert/strict'
 import type { ArrayType, DataType, DecimalType, MapType, PrimitiveType, StructType } from '../schema.ts'
 import { type Column, type ColumnBatch, columnKindOf } from './column.ts'
+import {
+  BinaryBuilder,
+  BooleanBuilder,
+  ColumnBuilder,
+  DecimalBuilder,
+  INITIAL_ROWS,
+  Int64Builder,
+  NumberBuilder,
+} from './primitive-builder.ts'
 
-const INITIAL_ROWS = 1024
-
-/** 32-bit offsets: a string or binary column holds at most this much before the batch must be cut. */
-export const COLUMN_DATA_MAX_BYTES: number = 2 ** 31 - 1
-
-export abstract class ColumnBuilder {
-  abstract readonly type: DataType
-  length = 0
-  nullCount = 0
-  protected validity: Uint8Array | null = null
-
-  /** Bytes in use, without spare capacity. */
-  abstract get sizeBytes(): number
-  /** Drops every row from `length` on, complete or half appended. */
-  abstract truncate(length: number): void
-  abstract appendNull(): void
-  /** The rows as a column; the builder is empty afterwards and owns none of the column's buffers. */
-  abstract finish(): Column
-
-  protected get validitySizeBytes(): number {
-    return this.validity === null ? 0 : (this.length + 7) >> 3
-  }
-
-  /** Counts one more row and notes that it has a value. */
-  protected pushValid(): void {
-    if (this.validity !== null) this.setValidityBit(this.length)
-    this.length++
-  }
-
-  protected pushNull(): void {
-    if (this.validity === null) {
-      this.validity = new Uint8Array(Math.max(INITIAL_ROWS, this.length * 2) >> 3)
-      this.validity.fill(0xff, 0, this.length >> 3)
-      if ((this.length & 7) !== 0) this.validity[this.length >> 3] = (1 << (this.length & 7)) - 1
-    }
-    this.ensureValidity(this.length)
-    this.validity[this.length >> 3]! &= ~(1 << (this.length & 7))
-    this.nullCount++
-    this.length++
-  }
-
-  protected truncateValidity(length: number): void {
-    if (this.validity !== null && this.nullCount > 0) {
-      for (let i = length; i < this.length; i++) {
-        if (((this.validity[i >> 3]! >> (i & 7)) & 1) === 0) this.nullCount--
-      }
-    }
-    this.length = length
-  }
-
-  /** The validity bitmap of the rows so far, and a clean slate. */
-  protected takeValidity(): { length: number; nullCount: number; validity: Uint8Array | null } {
-    const taken = {
-      length: this.length,
-      nullCount: this.nullCount,
-      validity: this.nullCount === 0 ? null : this.validity!.subarray(0, (this.length + 7) >> 3),
-    }
-    this.length = 0
-    this.nullCount = 0
-    this.validity = null
-    return taken
-  }
-
-  private setValidityBit(index: number): void {
-    this.ensureValidity(index)
-    this.validity![index >> 3]! |= 1 << (index & 7)
-  }
-
-  private ensureValidity(index: number): void {
-    if (index >> 3 >= this.validity!.length) {
-      const grown = new Uint8Array(this.validity!.length * 2)
-      grown.set(this.validity!)
-      this.validity = grown
-    }
-  }
-}
-
-export class BooleanBuilder extends ColumnBuilder {
-  readonly type: PrimitiveType
-  private values: Uint8Array = new Uint8Array(INITIAL_ROWS >> 3)
-
-  constructor(type: PrimitiveType) {
-    super()
-    this.type = type
-  }
-
-  get sizeBytes(): number {
-    return ((this.length + 7) >> 3) + this.validitySizeBytes
-  }
-
-  append(value: boolean): void {
-    const index = this.length
-    if (index >> 3 >= this.values.length) this.values = grown(this.values, this.values.length * 2)
-    if (value) this.values[index >> 3]! |= 1 << (index & 7)
-    else this.values[index >> 3]! &= ~(1 << (index & 7))
-    this.pushValid()
-  }
-
-  appendNull(): void {
-    if (this.length >> 3 >= this.values.length) this.values = grown(this.values, this.values.length * 2)
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-  }
-
-  finish(): Column {
-    const values = this.values.subarray(0, (this.length + 7) >> 3)
-    this.values = new Uint8Array(INITIAL_ROWS >> 3)
-    return { kind: 'boolean', type: this.type, values, ...this.takeValidity() }
-  }
-}
-
-/** `byte`, `short`, `integer`, `date`, `float`, `double`: one number a row. The caller has checked the range. */
-export class NumberBuilder extends ColumnBuilder {
-  readonly type: PrimitiveType
-  readonly kind: 'int8' | 'int16' | 'int32' | 'float32' | 'float64'
-  private values: Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
-
-  constructor(type: PrimitiveType) {
-    super()
-    const kind = columnKindOf(type)
-    assert(
-      kind === 'int8' || kind === 'int16' || kind === 'int32' || kind === 'float32' || kind === 'float64',
-    )
-    this.type = type
-    this.kind = kind
-    this.values = newNumbers(kind, INITIAL_ROWS)
-  }
-
-  get sizeBytes(): number {
-    return this.length * this.values.BYTES_PER_ELEMENT + this.validitySizeBytes
-  }
-
-  append(value: number): void {
-    if (this.length === this.values.length) this.grow()
-    this.values[this.length] = value
-    this.pushValid()
-  }
-
-  /** The value of a row that is not null. */
-  at(index: number): number {
-    return this.values[index]!
-  }
-
-  appendNull(): void {
-    if (this.length === this.values.length) this.grow()
-    this.values[this.length] = 0
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-  }
-
-  finish(): Column {
-    const values = this.values.subarray(0, this.length)
-    this.values = newNumbers(this.kind, INITIAL_ROWS)
-    return { kind: this.kind, type: this.type, values, ...this.takeValidity() } as Column
-  }
-
-  private grow(): void {
-    const larger = newNumbers(this.kind, this.values.length * 2)
-    larger.set(this.values)
-    this.values = larger
-  }
-}
-
-/** `long`, `timestamp`, `timestamp_ntz`: 64 bits a row, written as two halves so that no BigInt is made. */
-export class Int64Builder extends ColumnBuilder {
-  readonly type: PrimitiveType
-  private values: BigInt64Array = new BigInt64Array(INITIAL_ROWS)
-  private halves: Int32Array = new Int32Array(this.values.buffer)
-
-  constructor(type: PrimitiveType) {
-    super()
-    assert(columnKindOf(type) === 'int64')
-    this.type = type
-  }
-
-  get sizeBytes(): number {
-    return this.length * 8 + this.validitySizeBytes
-  }
-
-  /** @param value an integer between ±(2^53 − 1) */
-  appendNumber(value: number): void {
-    this.appendHalves(value | 0, Math.floor(value / 0x1_0000_0000))
-  }
-
-  /** @param low bits 0–31 as an int32; @param high bits 32–63 as an int32 */
-  appendHalves(low: number, high: number): void {
-    if (this.length === this.values.length) this.grow()
-    this.halves[this.length * 2] = low
-    this.halves[this.length * 2 + 1] = high
-    this.pushValid()
-  }
-
-  append(value: bigint): void {
-    if (this.length === this.values.length) this.grow()
-    this.values[this.length] = value
-    this.pushValid()
-  }
-
-  /** The value of a row that is not null. */
-  at(index: number): bigint {
-    return this.values[index]!
-  }
-
-  /** The value as a number: exact between ±(2^53 − 1). */
-  numberAt(index: number): number {
-    return this.halves[index * 2 + 1]! * 0x1_0000_0000 + (this.halves[index * 2]! >>> 0)
-  }
-
-  appendNull(): void {
-    if (this.length === this.values.length) this.grow()
-    this.values[this.length] = 0n
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-  }
-
-  finish(): Column {
-    const values = this.values.subarray(0, this.length)
-    this.values = new BigInt64Array(INITIAL_ROWS)
-    this.halves = new Int32Array(this.values.buffer)
-    return { kind: 'int64', type: this.type, values, ...this.takeValidity() }
-  }
-
-  private grow(): void {
-    const larger = new BigInt64Array(this.values.length * 2)
-    larger.set(this.values)
-    this.values = larger
-    this.halves = new Int32Array(larger.buffer)
-  }
-}
-
-export class DecimalBuilder extends ColumnBuilder {
-  readonly type: DecimalType
-  private values: BigInt64Array = new BigInt64Array(INITIAL_ROWS * 2)
-
-  constructor(type: DecimalType) {
-    super()
-    this.type = type
-  }
-
-  get sizeBytes(): number {
-    return this.length * 16 + this.validitySizeBytes
-  }
-
-  /** @param unscaled the value times 10^scale; the caller has checked that it fits the precision */
-  append(unscaled: bigint): void {
-    if (this.length * 2 === this.values.length) this.values = grownBig(this.values)
-    this.values[this.length * 2] = unscaled
-    this.values[this.length * 2 + 1] = unscaled >> 64n
-    this.pushValid()
-  }
-
-  appendNull(): void {
-    if (this.length * 2 === this.values.length) this.values = grownBig(this.values)
-    this.values[this.length * 2] = 0n
-    this.values[this.length * 2 + 1] = 0n
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-  }
-
-  finish(): Column {
-    const values = this.values.subarray(0, this.length * 2)
-    this.values = new BigInt64Array(INITIAL_ROWS * 2)
-    return { kind: 'decimal128', type: this.type, values, ...this.takeValidity() }
-  }
-}
-
-/** `string` (the caller has checked the UTF-8) and `binary`. */
-export class BinaryBuilder extends ColumnBuilder {
-  readonly type: PrimitiveType
-  private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
-  /** The bytes of all rows; a scanner may write behind `dataEnd` itself after `ensure`, then call `appendWritten`. */
-  data: Uint8Array = new Uint8Array(INITIAL_ROWS * 16)
-  dataEnd = 0
-
-  constructor(type: PrimitiveType) {
-    super()
-    assert(columnKindOf(type) === 'binary')
-    this.type = type
-  }
-
-  get sizeBytes(): number {
-    return this.dataEnd + (this.length + 1) * 4 + this.validitySizeBytes
-  }
-
-  /** Room for `sizeBytes` more in `data`. */
-  ensure(sizeBytes: number): void {
-    const needed = this.dataEnd + sizeBytes
-    if (needed <= this.data.length) return
-    assert(
-      needed <= COLUMN_DATA_MAX_BYTES,
-      'a column outgrew its 32-bit offsets: the batch must be cut earlier',
-    )
-    let capacity = this.data.length * 2
-    while (capacity < needed) capacity *= 2
-    this.data = grown(this.data, Math.min(capacity, COLUMN_DATA_MAX_BYTES))
-  }
-
-  /** Ends the row with what was written to `data` from `dataEnd` up to `end`. */
-  appendWritten(end: number): void {
-    this.dataEnd = end
-    this.closeRow()
-    this.pushValid()
-  }
-
-  append(bytes: Uint8Array): void {
-    this.appendRange(bytes, 0, bytes.length)
-  }
-
-  appendRange(source: Uint8Array, start: number, end: number): void {
-    const size = end - start
-    this.ensure(size)
-    // Short values are common, and for those a loop beats the call into `set`.
-    if (size < 48) for (let i = start, to = this.dataEnd; i < end; i++) this.data[to++] = source[i]!
-    else this.data.set(source.subarray(start, end), this.dataEnd)
-    this.appendWritten(this.dataEnd + size)
-  }
-
-  appendString(text: string): void {
-    this.ensure(text.length * 3)
-    const { written } = utf8Encoder.encodeInto(text, this.data.subarray(this.dataEnd))
-    this.appendWritten(this.dataEnd + written)
-  }
-
-  startOf(index: number): number {
-    return this.offsets[index]!
-  }
-
-  endOf(index: number): number {
-    return this.offsets[index + 1]!
-  }
-
-  appendNull(): void {
-    this.closeRow()
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-    this.dataEnd = this.offsets[length]!
-  }
-
-  finish(): Column {
-    const offsets = this.offsets.subarray(0, this.length + 1)
-    const data = this.data.subarray(0, this.dataEnd)
-    this.offsets = new Int32Array(INITIAL_ROWS + 1)
-    this.data = new Uint8Array(INITIAL_ROWS * 16)
-    this.dataEnd = 0
-    return { kind: 'binary', type: this.type, offsets, data, ...this.takeValidity() }
-  }
-
-  private closeRow(): void {
-    if (this.length + 1 === this.offsets.length) this.offsets = grownOffsets(this.offsets)
-    this.offsets[this.length + 1] = this.dataEnd
-  }
-}
-
-const utf8Encoder = new TextEncoder()
+export {
+  BinaryBuilder,
+  BooleanBuilder,
+  COLUMN_DATA_MAX_BYTES,
+  ColumnBuilder,
+  DecimalBuilder,
+  Int64Builder,
+  NumberBuilder,
+} from './primitive-builder.ts'
 
 /** Append the elements to `element`, then `appendEnd` closes the row around them. */
 export class ListBuilder extends ColumnBuilder {
@@ -403,6 +52,7 @@ export class ListBuilder extends ColumnBuilder {
   }
 
   appendNull(): void {
+    assert(this.element.length === this.offsets[this.length]!, 'a null list has elements')
     this.closeRow()
     this.pushNull()
   }
@@ -413,6 +63,7 @@ export class ListBuilder extends ColumnBuilder {
   }
 
   finish(): Column {
+    assert(this.element.length === this.offsets[this.length]!, 'a list was not ended')
     const offsets = this.offsets.subarray(0, this.length + 1)
     this.offsets = new Int32Array(INITIAL_ROWS + 1)
     return { kind: 'list', type: this.type, offsets, element: this.element.finish(), ...this.takeValidity() }
@@ -443,12 +94,13 @@ export class MapBuilder extends ColumnBuilder {
   }
 
   appendEnd(): void {
-    assert(this.key.length === this.value.length)
+    assert(this.key.length === this.value.length, 'a map has more keys than values, or fewer')
     this.closeRow()
     this.pushValid()
   }
 
   appendNull(): void {
+    assert(this.key.length === this.offsets[this.length]!, 'a null map has entries')
     this.closeRow()
     this.pushNull()
   }
@@ -462,6 +114,10 @@ export class MapBuilder extends ColumnBuilder {
   finish(): Column {
     const offsets = this.offsets.subarray(0, this.length + 1)
     this.offsets = new Int32Array(INITIAL_ROWS + 1)
+    assert(
+      this.key.length === offsets.at(-1)! && this.value.length === offsets.at(-1)!,
+      'a map was not ended',
+    )
     const key = this.key.finish()
     const value = this.value.finish()
     return { kind: 'map', type: this.type, offsets, key, value, ...this.takeValidity() }
@@ -491,6 +147,9 @@ export class StructBuilder extends ColumnBuilder {
   }
 
   appendPresent(): void {
+    for (let i = 0; i < this.fields.length; i++) {
+      assert(this.fields[i]!.length === this.length + 1, 'a struct child has another length than its struct')
+    }
     this.pushValid()
   }
 
@@ -581,38 +240,8 @@ export class BatchBuilder {
   }
 }
 
-function grown(bytes: Uint8Array, capacity: number): Uint8Array {
-  const larger = new Uint8Array(capacity)
-  larger.set(bytes)
-  return larger
-}
-
-function grownBig(values: BigInt64Array): BigInt64Array {
-  const larger = new BigInt64Array(values.length * 2)
-  larger.set(values)
-  return larger
-}
-
 function grownOffsets(offsets: Int32Array): Int32Array {
   const larger = new Int32Array((offsets.length - 1) * 2 + 1)
   larger.set(offsets)
   return larger
-}
-
-function newNumbers(
-  kind: NumberBuilder['kind'],
-  rows: number,
-): Int8Array | Int16Array | Int32Array | Float32Array | Float64Array {
-  switch (kind) {
-    case 'int8':
-      return new Int8Array(rows)
-    case 'int16':
-      return new Int16Array(rows)
-    case 'int32':
-      return new Int32Array(rows)
-    case 'float32':
-      return new Float32Array(rows)
-    case 'float64':
-      return new Float64Array(rows)
-  }
 }

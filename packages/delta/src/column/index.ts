@@ -3,5 +3,8 @@
  *
  * @module
  */
+export * from './bitmap.ts'
 export * from './column.ts'
 export * from './column-builder.ts'
+export * from './gather.ts'
+export * from './value.ts'

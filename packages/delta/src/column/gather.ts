@@ -1,0 +1,185 @@
+/**
+ * Columns made of rows of other columns: a range of them, or any of them in any order.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { countUnsetBits, isBitSet, sliceBits } from './bitmap.ts'
+import type { BinaryColumn, Column, ColumnBatch, ListColumn, MapColumn } from './column.ts'
+import { COLUMN_DATA_MAX_BYTES } from './primitive-builder.ts'
+
+/** Row numbers of a column; each may occur any number of times. */
+export type RowIndices = Int32Array | Uint32Array
+
+/** Below this a loop copies bytes faster than a call does. */
+const LOOP_COPY_MAX_BYTES = 48
+
+/** A column whose row `i` is row `indices[i]` of `column`. Shares no buffer with it. */
+export function gather(column: Column, indices: RowIndices): Column {
+  const base = { length: indices.length, ...gatherValidity(column, indices) }
+  switch (column.kind) {
+    case 'boolean':
+      return { ...base, kind: column.kind, type: column.type, values: gatherBits(column.values, indices) }
+    case 'int8':
+    case 'int16':
+    case 'int32':
+    case 'float32':
+    case 'float64':
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        values: gatherNumbers(column.values, indices),
+      } as Column
+    case 'int64':
+      return { ...base, kind: column.kind, type: column.type, values: gatherWords(column.values, indices, 1) }
+    case 'decimal128':
+      return { ...base, kind: column.kind, type: column.type, values: gatherWords(column.values, indices, 2) }
+    case 'binary':
+      return { ...base, kind: column.kind, type: column.type, ...gatherBytes(column, indices) }
+    case 'list': {
+      const { offsets, children } = gatherRanges(column, indices)
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        offsets,
+        element: gather(column.element, children),
+      }
+    }
+    case 'map': {
+      const { offsets, children } = gatherRanges(column, indices)
+      const key = gather(column.key, children)
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        offsets,
+        key,
+        value: gather(column.value, children),
+      }
+    }
+    case 'struct': {
+      const fields = column.fields.map(child => gather(child, indices))
+      return { ...base, kind: column.kind, type: column.type, fields }
+    }
+  }
+}
+
+/** {@link gather} for every column of a batch. */
+export function gatherBatch(batch: ColumnBatch, indices: RowIndices): ColumnBatch {
+  const columns = batch.columns.map(column => gather(column, indices))
+  return { schema: batch.schema, rowCount: indices.length, columns }
+}
+
+/** The rows `[from, to)`. Values are views of `column`'s buffers; offsets need not start at 0. */
+export function sliceColumn(column: Column, from: number, to: number): Column {
+  assert(0 <= from && from <= to && to <= column.length, 'a slice reaches outside its column')
+  const nullCount = column.validity === null ? 0 : countUnsetBits(column.validity, from, to)
+  const validity = nullCount === 0 ? null : sliceBits(column.validity!, from, to)
+  const base = { length: to - from, nullCount, validity }
+  switch (column.kind) {
+    case 'boolean':
+      return { ...column, ...base, values: sliceBits(column.values, from, to) }
+    case 'decimal128':
+      return { ...column, ...base, values: column.values.subarray(from * 2, to * 2) }
+    case 'binary':
+    case 'list':
+    case 'map':
+      return { ...column, ...base, offsets: column.offsets.subarray(from, to + 1) }
+    case 'struct':
+      return { ...column, ...base, fields: column.fields.map(child => sliceColumn(child, from, to)) }
+    default:
+      return { ...column, ...base, values: column.values.subarray(from, to) } as Column
+  }
+}
+
+/** {@link sliceColumn} for every column of a batch. */
+export function sliceBatch(batch: ColumnBatch, from: number, to: number): ColumnBatch {
+  const columns = batch.columns.map(column => sliceColumn(column, from, to))
+  return { schema: batch.schema, rowCount: to - from, columns }
+}
+
+function gatherValidity(
+  column: Column,
+  indices: RowIndices,
+): { nullCount: number; validity: Uint8Array | null } {
+  if (column.nullCount === 0 || column.validity === null) return { nullCount: 0, validity: null }
+  const validity = gatherBits(column.validity, indices)
+  const nullCount = countUnsetBits(validity, 0, indices.length)
+  return { nullCount, validity: nullCount === 0 ? null : validity }
+}
+
+function gatherBits(bits: Uint8Array, indices: RowIndices): Uint8Array {
+  const gathered = new Uint8Array((indices.length + 7) >> 3)
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i]!
+    gathered[i >> 3]! |= ((bits[index >> 3]! >> (index & 7)) & 1) << (i & 7)
+  }
+  return gathered
+}
+
+function gatherNumbers<T extends Int8Array | Int16Array | Int32Array | Float32Array | Float64Array>(
+  values: T,
+  indices: RowIndices,
+): T {
+  const gathered = new (values.constructor as new (length: number) => T)(indices.length)
+  for (let i = 0; i < indices.length; i++) gathered[i] = values[indices[i]!]!
+  return gathered
+}
+
+/** Rows of `words` 64-bit words each, copied as halves so that no BigInt is made. */
+function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2): BigInt64Array {
+  const gathered = new BigInt64Array(indices.length * words)
+  const source = new Int32Array(values.buffer, values.byteOffset, values.length * 2)
+  const target = new Int32Array(gathered.buffer)
+  const halves = words * 2
+  for (let i = 0, to = 0; i < indices.length; i++) {
+    const from = indices[i]! * halves
+    for (let half = 0; half < halves; half++) target[to++] = source[from + half]!
+  }
+  return gathered
+}
+
+function gatherBytes(column: BinaryColumn, indices: RowIndices): { offsets: Int32Array; data: Uint8Array } {
+  const offsets = gatherOffsets(column, indices)
+  const data = new Uint8Array(offsets[indices.length]!)
+  for (let i = 0; i < indices.length; i++) {
+    let to = offsets[i]!
+    const size = offsets[i + 1]! - to
+    const from = column.offsets[indices[i]!]!
+    if (size > LOOP_COPY_MAX_BYTES) data.set(column.data.subarray(from, from + size), to)
+    else for (let at = from; at < from + size; at++) data[to++] = column.data[at]!
+  }
+  return { offsets, data }
+}
+
+/** The offsets of the gathered rows, and the rows of the children that lie between them. */
+function gatherRanges(
+  column: ListColumn | MapColumn,
+  indices: RowIndices,
+): { offsets: Int32Array; children: Int32Array } {
+  const offsets = gatherOffsets(column, indices)
+  const children = new Int32Array(offsets[indices.length]!)
+  for (let i = 0; i < indices.length; i++) {
+    let child = column.offsets[indices[i]!]!
+    for (let to = offsets[i]!; to < offsets[i + 1]!; to++) children[to] = child++
+  }
+  return { offsets, children }
+}
+
+/** Under a null the range becomes empty, whatever it was. */
+function gatherOffsets(column: BinaryColumn | ListColumn | MapColumn, indices: RowIndices): Int32Array {
+  const offsets = new Int32Array(indices.length + 1)
+  const { validity } = column
+  let end = 0
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i]!
+    if (validity === null || isBitSet(validity, index)) {
+      end += column.offsets[index + 1]! - column.offsets[index]!
+    }
+    offsets[i + 1] = end
+  }
+  assert(end <= COLUMN_DATA_MAX_BYTES, 'a gathered column outgrew its 32-bit offsets: gather fewer rows')
+  return offsets
+}
