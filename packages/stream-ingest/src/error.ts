@@ -109,6 +109,11 @@ export const ERRORS = {
     hint: 'check the broker’s log segment at the named offset; a replica may hold a sound copy',
     exitCode: EXIT_CODES.badData,
   },
+  KAFKA_BATCH_UNSUPPORTED: {
+    title: 'a record batch has a format that is not supported',
+    hint: 'have the topic rewritten by a producer of Kafka 0.11 or newer, or start after the named offset',
+    exitCode: EXIT_CODES.badData,
+  },
   KAFKA_BATCH_TOO_LARGE: {
     title: 'a record batch is larger than allowed',
     hint: 'raise `processing.memory_limit` or lower the producers’ batch size',
