@@ -57,6 +57,56 @@ export const ERRORS = {
     hint: 'name a file, or set INGEST_CONFIG',
     exitCode: EXIT_CODES.config,
   },
+  CONFIG_YAML_SYNTAX: {
+    title: 'the text is neither YAML nor JSON',
+    hint: 'correct the named line; YAML indents with spaces',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_TOO_LARGE: {
+    title: 'the configuration is larger than allowed',
+    hint: 'split the pipelines over several files',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_UNKNOWN_KEY: {
+    title: 'a key is not known',
+    hint: 'correct the spelling, or remove the key',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_MISSING_KEY: {
+    title: 'a required key is missing',
+    hint: 'add the key',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_DUPLICATE_KEY: {
+    title: 'a key is given twice',
+    hint: 'remove one of the two',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_INVALID_VALUE: {
+    title: 'a value does not fit its key',
+    hint: 'write a value of the named type',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_CONFLICT: {
+    title: 'two settings exclude each other',
+    hint: 'keep one of the two',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_VARIABLE: {
+    title: 'an environment variable cannot be put in',
+    hint: 'set the variable, or give a default after `:-`',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_SECRET: {
+    title: 'a secret cannot be read',
+    hint: 'check the variable, the file or the secret that is named',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_PLAINTEXT_SECRET: {
+    title: 'a secret stands in the file as plain text',
+    hint: 'write `{ from_env: NAME }`, `{ from_file: PATH }` or `{ from_aws_secret: "id#field" }`',
+    exitCode: EXIT_CODES.config,
+  },
   CONFIG_UNSUPPORTED: {
     title: 'the setting is not available in this release',
     hint: 'remove the setting',
@@ -238,9 +288,39 @@ export abstract class StreamIngestError extends Error {
   }
 }
 
+/** One finding in a configuration text: where it is, what is wrong, what would be right. */
+export interface Diagnostic {
+  readonly code: ErrorCode
+  readonly severity: 'error' | 'warning'
+  /** The file as it was named; `<text>` for a text that came from no file. */
+  readonly file: string
+  /** From 1, as `column` (in UTF-16 units); the end is exclusive. */
+  readonly line: number
+  readonly column: number
+  readonly endLine: number
+  readonly endColumn: number
+  readonly message: string
+  readonly help: string | null
+  /** What should stand there instead, where that is known. */
+  readonly suggestion: string | null
+  /** The line with secrets masked, and which part of it is meant; null where there is no such line. */
+  readonly frame: { readonly text: string; readonly start: number; readonly length: number } | null
+}
+
 export class ConfigError extends StreamIngestError {
   override readonly name = 'ConfigError'
   readonly kind = 'config'
+  /** Everything that was found, errors and warnings, in the order of the text. */
+  readonly diagnostics: readonly Diagnostic[]
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly diagnostics?: readonly Diagnostic[] } = {},
+  ) {
+    super(code, message, options)
+    this.diagnostics = options.diagnostics ?? []
+  }
 }
 export class KafkaError extends StreamIngestError {
   override readonly name = 'KafkaError'

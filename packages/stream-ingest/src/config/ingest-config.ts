@@ -5,27 +5,9 @@
  */
 import type { ParquetCodec, StructType } from '@stream-ingest/delta'
 import type { DecodeField } from './decode-field.ts'
+import type { Secret } from './secret.ts'
 
-/** A value that prints as `[secret]` wherever it could leak: logs, JSON, `inspect`. */
-export class Secret {
-  readonly #value: string
-  constructor(value: string) {
-    this.#value = value
-  }
-  /** The plain text: hand it to the client that needs it, and to nothing else. */
-  reveal(): string {
-    return this.#value
-  }
-  toString(): string {
-    return '[secret]'
-  }
-  toJSON(): string {
-    return '[secret]'
-  }
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[secret]'
-  }
-}
+export { Secret } from './secret.ts'
 
 export interface SaslConfig {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'aws_msk_iam' | 'oauthbearer'
