@@ -15,6 +15,7 @@ import {
   BooleanBuilder,
   ColumnBuilder,
   DecimalBuilder,
+  grownOffsets,
   INITIAL_ROWS,
   Int64Builder,
   NumberBuilder,
@@ -238,10 +239,4 @@ export class BatchBuilder {
     this.rowCount = 0
     return { schema: this.schema, rowCount, columns }
   }
-}
-
-function grownOffsets(offsets: Int32Array): Int32Array {
-  const larger = new Int32Array((offsets.length - 1) * 2 + 1)
-  larger.set(offsets)
-  return larger
 }

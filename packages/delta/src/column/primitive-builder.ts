@@ -390,6 +390,13 @@ function grownBig(values: BigInt64Array): BigInt64Array {
   return larger
 }
 
+/** Offsets with room for twice as many rows. */
+export function grownOffsets(offsets: Int32Array): Int32Array {
+  const larger = new Int32Array((offsets.length - 1) * 2 + 1)
+  larger.set(offsets)
+  return larger
+}
+
 function newNumbers(
   kind: NumberBuilder['kind'],
   rows: number,
