@@ -64,6 +64,15 @@ export const DELTA_ERRORS = {
   },
   STORE_CREDENTIALS: { retryable: false, hint: 'check the access key, the secret and the session token' },
   STORE_BUCKET_NOT_FOUND: { retryable: false, hint: 'create the bucket, or correct its name or region' },
+  STORE_REGION: { retryable: false, hint: 'set the region in which the bucket lives' },
+  STORE_KEY_INVALID: {
+    retryable: false,
+    hint: 'keys are `/`-separated, relative, without `.` and `..` segments and control characters',
+  },
+  STORE_URI_INVALID: {
+    retryable: false,
+    hint: 'write a path, `file:///path`, `s3://bucket/prefix` or `memory:name`',
+  },
   STORE_UNAVAILABLE: {
     retryable: true,
     hint: 'check the endpoint and the network; the request can be repeated',

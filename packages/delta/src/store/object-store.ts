@@ -36,6 +36,7 @@ export type PutIfAbsentResult =
   | { readonly status: 'unknown'; readonly cause: unknown }
 
 export interface RequestOptions {
+  /** When aborted, the call throws the signal's reason; a write that was under way may still have happened. */
   readonly signal?: AbortSignal
 }
 
@@ -49,6 +50,8 @@ export interface ListOptions extends RequestOptions {
 export interface ObjectStore {
   /** Where the root is, for people: `s3://bucket/prefix`, `file:///lake/events`, `memory:name`. No trailing slash. */
   readonly uri: string
+  /** The server's address, where `uri` alone does not tell which one holds the bytes: two servers may have one bucket name. */
+  readonly endpoint?: string
   /** The object's bytes, or null where there is none. A range past the end of the object gives what is there. */
   get(key: string, options?: RequestOptions & { readonly range?: ByteRange }): Promise<Uint8Array | null>
   head(key: string, options?: RequestOptions): Promise<ObjectInfo | null>
