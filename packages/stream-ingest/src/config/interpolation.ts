@@ -41,7 +41,7 @@ export function interpolate(text: string, environment: Environment, nesting = 0)
     }
     const end = closingBrace(text, dollar + 2)
     if (end === -1)
-      return { ok: false, message: '`${` has no closing `}`', help: 'write `$$` for a dollar sign' }
+      return { ok: false, message: `\`\${\` has no closing \`}\``, help: 'write `$$` for a dollar sign' }
     const expanded = expand(text.slice(dollar + 2, end), environment, nesting)
     if (!expanded.ok) return expanded
     hasVariables = true
@@ -77,7 +77,7 @@ function expand(expression: string, environment: Environment, nesting: number): 
     return {
       ok: false,
       message: `\`\${${expression.slice(0, 40)}}\` is no variable`,
-      help: 'write `${NAME}`, `${NAME:-default}` or `${NAME:?message}`; `$$` is a dollar sign',
+      help: `write \`\${NAME}\`, \`\${NAME:-default}\` or \`\${NAME:?message}\`; \`$$\` is a dollar sign`,
     }
   }
   const value = environment[name]
