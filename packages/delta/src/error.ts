@@ -36,6 +36,7 @@ export const DELTA_ERRORS = {
     retryable: false,
     hint: 'use an engine that implements the named feature, or drop the feature from the table',
   },
+  DELTA_PROPERTY_INVALID: { retryable: false, hint: 'correct the table property' },
   DELTA_SCHEMA_INVALID: { retryable: false, hint: 'correct the schema' },
   DELTA_SCHEMA_MISMATCH: {
     retryable: false,
