@@ -27,6 +27,10 @@ export abstract class ColumnBuilder {
   /** The rows as a column; the builder is empty afterwards and owns none of the column's buffers. */
   abstract finish(): Column
 
+  isNullAt(index: number): boolean {
+    return this.validity !== null && ((this.validity[index >> 3]! >> (index & 7)) & 1) === 0
+  }
+
   protected get validitySizeBytes(): number {
     return this.validity === null ? 0 : (this.length + 7) >> 3
   }
@@ -104,6 +108,11 @@ export class BooleanBuilder extends ColumnBuilder {
     if (value) this.values[index >> 3]! |= 1 << (index & 7)
     else this.values[index >> 3]! &= ~(1 << (index & 7))
     this.pushValid()
+  }
+
+  /** The value of a row that is not null. */
+  at(index: number): boolean {
+    return ((this.values[index >> 3]! >> (index & 7)) & 1) === 1
   }
 
   appendNull(): void {
@@ -250,6 +259,7 @@ export class Int64Builder extends ColumnBuilder {
 export class DecimalBuilder extends ColumnBuilder {
   readonly type: DecimalType
   private values: BigInt64Array = new BigInt64Array(INITIAL_ROWS * 2)
+  private words: Int32Array = new Int32Array(this.values.buffer)
 
   constructor(type: DecimalType) {
     super()
@@ -262,14 +272,36 @@ export class DecimalBuilder extends ColumnBuilder {
 
   /** @param unscaled the value times 10^scale; the caller has checked that it fits the precision */
   append(unscaled: bigint): void {
-    if (this.length * 2 === this.values.length) this.values = grownBig(this.values)
+    if (this.length * 2 === this.values.length) this.grow()
     this.values[this.length * 2] = unscaled
     this.values[this.length * 2 + 1] = unscaled >> 64n
     this.pushValid()
   }
 
+  /** @param unscaled an integer between ±(2^53 − 1), within the precision */
+  appendNumber(unscaled: number): void {
+    const sign = unscaled < 0 ? -1 : 0
+    this.appendWords(unscaled | 0, Math.floor(unscaled / 0x1_0000_0000), sign, sign)
+  }
+
+  /** Bits 0–31, 32–63, 64–95 and 96–127 of the unscaled value in two's complement, each as an int32. */
+  appendWords(w0: number, w1: number, w2: number, w3: number): void {
+    if (this.length * 2 === this.values.length) this.grow()
+    const at = this.length * 4
+    this.words[at] = w0
+    this.words[at + 1] = w1
+    this.words[at + 2] = w2
+    this.words[at + 3] = w3
+    this.pushValid()
+  }
+
+  /** The unscaled value of a row that is not null. */
+  at(index: number): bigint {
+    return (this.values[index * 2 + 1]! << 64n) | BigInt.asUintN(64, this.values[index * 2]!)
+  }
+
   appendNull(): void {
-    if (this.length * 2 === this.values.length) this.values = grownBig(this.values)
+    if (this.length * 2 === this.values.length) this.grow()
     this.values[this.length * 2] = 0n
     this.values[this.length * 2 + 1] = 0n
     this.pushNull()
@@ -282,7 +314,15 @@ export class DecimalBuilder extends ColumnBuilder {
   finish(): Column {
     const values = this.values.subarray(0, this.length * 2)
     this.values = new BigInt64Array(INITIAL_ROWS * 2)
+    this.words = new Int32Array(this.values.buffer)
     return { kind: 'decimal128', type: this.type, values, ...this.takeValidity() }
+  }
+
+  private grow(): void {
+    const larger = new BigInt64Array(this.values.length * 2)
+    larger.set(this.values)
+    this.values = larger
+    this.words = new Int32Array(larger.buffer)
   }
 }
 
@@ -381,12 +421,6 @@ const utf8Encoder = new TextEncoder()
 function grown(bytes: Uint8Array, capacity: number): Uint8Array {
   const larger = new Uint8Array(capacity)
   larger.set(bytes)
-  return larger
-}
-
-function grownBig(values: BigInt64Array): BigInt64Array {
-  const larger = new BigInt64Array(values.length * 2)
-  larger.set(values)
   return larger
 }
 
