@@ -5,6 +5,7 @@
  */
 export type * from './action.ts'
 export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeError } from './error.ts'
+export { createParquetEncoder } from './parquet/file-encoder.ts'
 export * from './parquet/parquet-encoder.ts'
 export * from './schema.ts'
 export {

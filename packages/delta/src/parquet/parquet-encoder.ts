@@ -12,9 +12,13 @@ export interface ParquetEncodeOptions {
   readonly codec: ParquetCodec
   /** For zstd (1–22) and gzip (0–9); the codec's usual default otherwise. */
   readonly compressionLevel?: number
-  /** Rows per row group at most. */
+  /** Rows per row group at most; default 1,048,576. Row groups are also kept to about 128 MiB of columns. */
   readonly rowGroupRows?: number
-  /** Field ids by path (`a.b`), for column mapping. */
+  /** Rows per page at most; default 20,000. Pages are also kept to about 1 MiB. */
+  readonly pageRows?: number
+  /** Whether columns may be dictionary-encoded where that is smaller; default true. */
+  readonly dictionary?: boolean
+  /** Field ids by path (`a.b`, with `element`, `key` and `value` inside arrays and maps), for column mapping. */
   readonly fieldIds?: ReadonlyMap<string, number>
 }
 

@@ -1,0 +1,203 @@
+/**
+ * Dictionary encoding: the distinct values of a column chunk, and a code for each value.
+ *
+ * Encodings.md › Dictionary Encoding. All or nothing for a chunk: its values are in memory, so that a dictionary that
+ * does not pay is noticed before the first page is written.
+ *
+ * @module
+ */
+import { type ByteArrays, type PhysicalValues, plainSizeBytes, takeValues } from './physical-values.ts'
+import { bitWidthOf } from './rle.ts'
+
+/** Codes of at most 17 bits. */
+const DICTIONARY_ENTRIES_MAX = 131_072
+const DICTIONARY_SIZE_MAX_BYTES = 1 << 20
+
+/**
+ * Most columns without repetition show it early. At each of these row counts a chunk is given up whose share of
+ * distinct values is larger than this.
+ */
+const CHECKPOINTS: readonly { readonly rows: number; readonly distinctShareMax: number }[] = [
+  { rows: 4096, distinctShareMax: 0.9 },
+  { rows: 16_384, distinctShareMax: 0.7 },
+  { rows: 65_536, distinctShareMax: 0.5 },
+]
+
+export interface DictionaryEncoded {
+  readonly dictionary: PhysicalValues
+  /** For each value its place in the dictionary. */
+  readonly codes: Int32Array
+  readonly bitWidth: number
+}
+
+/** Null where a dictionary would be too large or save nothing. */
+export function encodeDictionary(values: PhysicalValues): DictionaryEncoded | null {
+  if (values.type === 'BOOLEAN' || values.count < 2) return null
+  const found = findDistinct(values)
+  if (found === null) return null
+  const dictionary = takeValues(values, found.positions)
+  const bitWidth = bitWidthOf(found.positions.length - 1)
+  const sizeBytes = plainSizeBytes(dictionary, 0, dictionary.count) + Math.ceil((values.count * bitWidth) / 8)
+  if (sizeBytes >= plainSizeBytes(values, 0, values.count)) return null
+  return { dictionary, codes: found.codes, bitWidth }
+}
+
+interface Distinct {
+  /** Where each distinct value occurs first. */
+  readonly positions: Int32Array
+  readonly codes: Int32Array
+}
+
+function findDistinct(values: Exclude<PhysicalValues, { type: 'BOOLEAN' }>): Distinct | null {
+  switch (values.type) {
+    case 'INT32':
+      return distinctWords(values.words, values.count)
+    case 'INT64':
+      return distinctWordPairs(values.words, values.count)
+    // By their bits, so that every NaN and both zeros come back as they were.
+    case 'FLOAT':
+      return distinctWords(
+        new Int32Array(values.numbers.buffer, values.numbers.byteOffset, values.count),
+        values.count,
+      )
+    case 'DOUBLE':
+      return distinctWordPairs(
+        new Int32Array(values.numbers.buffer, values.numbers.byteOffset, values.count * 2),
+        values.count,
+      )
+    case 'BYTE_ARRAY':
+      return distinctByteArrays(values)
+    case 'FIXED_LEN_BYTE_ARRAY': {
+      const { count, width, bytes } = values
+      const starts = Int32Array.from({ length: count }, (_, i) => i * width)
+      const ends = starts.map(start => start + width)
+      return distinctByteArrays({ type: 'BYTE_ARRAY', count, data: bytes, starts, ends })
+    }
+  }
+}
+
+/** Open addressing; a slot holds a code + 1, or 0. */
+function newTable(count: number): Int32Array {
+  let capacity = 64
+  while (capacity < 2 * Math.min(count, DICTIONARY_ENTRIES_MAX)) capacity *= 2
+  return new Int32Array(capacity)
+}
+
+function isNotWorthIt(rows: number, distinctCount: number): boolean {
+  for (const checkpoint of CHECKPOINTS) {
+    if (rows === checkpoint.rows) return distinctCount > rows * checkpoint.distinctShareMax
+  }
+  return false
+}
+
+function distinctWords(words: Int32Array, count: number): Distinct | null {
+  const table = newTable(count)
+  const mask = table.length - 1
+  const codes = new Int32Array(count)
+  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const entriesMax = Math.min(positions.length, DICTIONARY_SIZE_MAX_BYTES / 4)
+  let entryCount = 0
+  for (let i = 0; i < count; i++) {
+    if ((i & 4095) === 0 && isNotWorthIt(i, entryCount)) return null
+    const word = words[i]!
+    let slot = Math.imul(word, 0x9e3779b1)
+    slot = (slot ^ (slot >>> 15)) & mask
+    for (;;) {
+      const code = table[slot]! - 1
+      if (code < 0) {
+        if (entryCount === entriesMax) return null
+        positions[entryCount] = i
+        codes[i] = entryCount
+        table[slot] = ++entryCount
+        break
+      }
+      if (words[positions[code]!] === word) {
+        codes[i] = code
+        break
+      }
+      slot = (slot + 1) & mask
+    }
+  }
+  return { positions: positions.subarray(0, entryCount), codes }
+}
+
+function distinctWordPairs(words: Int32Array, count: number): Distinct | null {
+  const table = newTable(count)
+  const mask = table.length - 1
+  const codes = new Int32Array(count)
+  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const entriesMax = Math.min(positions.length, DICTIONARY_SIZE_MAX_BYTES / 8)
+  let entryCount = 0
+  for (let i = 0; i < count; i++) {
+    if ((i & 4095) === 0 && isNotWorthIt(i, entryCount)) return null
+    const low = words[i * 2]!
+    const high = words[i * 2 + 1]!
+    let slot = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1)
+    slot = (slot ^ (slot >>> 15)) & mask
+    for (;;) {
+      const code = table[slot]! - 1
+      if (code < 0) {
+        if (entryCount === entriesMax) return null
+        positions[entryCount] = i
+        codes[i] = entryCount
+        table[slot] = ++entryCount
+        break
+      }
+      const position = positions[code]! * 2
+      if (words[position] === low && words[position + 1] === high) {
+        codes[i] = code
+        break
+      }
+      slot = (slot + 1) & mask
+    }
+  }
+  return { positions: positions.subarray(0, entryCount), codes }
+}
+
+function distinctByteArrays(values: ByteArrays): Distinct | null {
+  const { count, data, starts, ends } = values
+  const table = newTable(count)
+  const mask = table.length - 1
+  const codes = new Int32Array(count)
+  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  let entryCount = 0
+  let sizeBytes = 0
+  for (let i = 0; i < count; i++) {
+    if ((i & 4095) === 0 && isNotWorthIt(i, entryCount)) return null
+    const start = starts[i]!
+    const end = ends[i]!
+    // Neighbours are often equal, and comparing is cheaper than hashing.
+    if (i > 0 && isSameBytes(data, starts[i - 1]!, ends[i - 1]!, start, end)) {
+      codes[i] = codes[i - 1]!
+      continue
+    }
+    // FNV-1a.
+    let hash = 0x811c9dc5 ^ (end - start)
+    for (let b = start; b < end; b++) hash = Math.imul(hash ^ data[b]!, 0x01000193)
+    let slot = (hash ^ (hash >>> 15)) & mask
+    for (;;) {
+      const code = table[slot]! - 1
+      if (code < 0) {
+        sizeBytes += end - start + 4
+        if (entryCount === positions.length || sizeBytes > DICTIONARY_SIZE_MAX_BYTES) return null
+        positions[entryCount] = i
+        codes[i] = entryCount
+        table[slot] = ++entryCount
+        break
+      }
+      const position = positions[code]!
+      if (isSameBytes(data, starts[position]!, ends[position]!, start, end)) {
+        codes[i] = code
+        break
+      }
+      slot = (slot + 1) & mask
+    }
+  }
+  return { positions: positions.subarray(0, entryCount), codes }
+}
+
+function isSameBytes(data: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
+  if (aEnd - aStart !== bEnd - bStart) return false
+  for (let a = aStart, b = bStart; a < aEnd; a++, b++) if (data[a] !== data[b]) return false
+  return true
+}

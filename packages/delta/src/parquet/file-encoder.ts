@@ -1,0 +1,125 @@
+/**
+ * The Parquet encoder of this package: a batch of Arrow-layout columns to one file.
+ *
+ * Strings and numbers go from the columns' buffers into pages without a JavaScript value in between; pages are
+ * collected and put together once their total is known.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { endianness } from 'node:os'
+import type { Column, ColumnBatch } from '../column/column.ts'
+import { sliceBatch } from '../column/gather.ts'
+import { ChunkScratch, type FileSink, writeColumnChunk } from './column-chunk.ts'
+import { createPageCompressor } from './compression.ts'
+import { MAGIC, type RowGroupSummary, writeFileEnd } from './footer.ts'
+import { flattenColumn } from './levels.ts'
+import type { ParquetEncoder } from './parquet-encoder.ts'
+import { planParquetSchema } from './schema-element.ts'
+
+const ROW_GROUP_ROWS = 1_048_576
+/** Of the columns in memory; what a reader must hold to read a row group is of the same order. */
+const ROW_GROUP_SIZE_TARGET_BYTES = 128 << 20
+const PAGE_ROWS = 20_000
+
+/**
+ * An encoder of data page V1 files with dictionaries where they pay, chunk statistics and page indexes.
+ *
+ * Its `encode` throws an AssertionError for a batch without rows, a null where the schema allows none, a struct
+ * without fields, and columns of `void` or `variant`: the caller has ruled these out.
+ */
+export function createParquetEncoder(): ParquetEncoder {
+  assert(endianness() === 'LE', 'columns and Parquet are little-endian, this machine is not')
+  return { encode }
+}
+
+const encode: ParquetEncoder['encode'] = (batch, options) => {
+  assert(batch.rowCount > 0, 'a Parquet file without rows is not written')
+  const schema = planParquetSchema(batch.schema, options.fieldIds)
+  const chunkOptions = {
+    compress: createPageCompressor(options.codec, options.compressionLevel),
+    pageRows: options.pageRows ?? PAGE_ROWS,
+    dictionary: options.dictionary ?? true,
+  }
+  assert(chunkOptions.pageRows > 0)
+  const scratch = new ChunkScratch()
+  const sink = new PartSink()
+  sink.write(MAGIC)
+  const rowGroups: RowGroupSummary[] = []
+  const groupRows = planRowGroupRows(batch, options.rowGroupRows ?? ROW_GROUP_ROWS)
+  for (let from = 0; from < batch.rowCount; from += groupRows) {
+    const to = Math.min(from + groupRows, batch.rowCount)
+    const { rowCount, columns } = groupRows >= batch.rowCount ? batch : sliceBatch(batch, from, to)
+    const chunks = schema.nodes.flatMap((node, i) => {
+      const column = columns[i]
+      assert(
+        column?.length === rowCount,
+        `the column \`${node.place}\` is missing or of another length than its batch`,
+      )
+      return flattenColumn(node, column).map(leaf => writeColumnChunk(sink, leaf, chunkOptions, scratch))
+    })
+    rowGroups.push({ rowCount, chunks })
+  }
+  writeFileEnd(sink, schema, rowGroups, options.codec)
+  return { bytes: sink.join(), rowCount: batch.rowCount }
+}
+
+/** Parts of the file, put together when all are there: no buffer grows and is copied on the way. */
+class PartSink implements FileSink {
+  position = 0
+  private readonly parts: Uint8Array[] = []
+
+  write(bytes: Uint8Array): void {
+    this.parts.push(bytes)
+    this.position += bytes.length
+  }
+
+  join(): Uint8Array {
+    const file = new Uint8Array(this.position)
+    let at = 0
+    for (const part of this.parts) {
+      file.set(part, at)
+      at += part.length
+    }
+    return file
+  }
+}
+
+/** As many rows as fit the size target on average, at least one and at most `rowsMax`. */
+function planRowGroupRows(batch: ColumnBatch, rowsMax: number): number {
+  assert(rowsMax > 0)
+  const sizeBytes = batch.columns.reduce((total, column) => total + columnSizeBytes(column), 0)
+  const rows = Math.floor((ROW_GROUP_SIZE_TARGET_BYTES * batch.rowCount) / Math.max(1, sizeBytes))
+  return Math.max(1, Math.min(rowsMax, rows))
+}
+
+/** Under lists and maps the levels of an entry count too. */
+function columnSizeBytes(column: Column): number {
+  switch (column.kind) {
+    case 'boolean':
+      return (column.length + 7) >> 3
+    case 'binary':
+      return spanOf(column) + column.length * 4
+    case 'list':
+      return spanOf(column) * LEVEL_BYTES + column.length * 4 + columnSizeBytes(column.element)
+    case 'map':
+      return (
+        spanOf(column) * LEVEL_BYTES * 2 +
+        column.length * 4 +
+        columnSizeBytes(column.key) +
+        columnSizeBytes(column.value)
+      )
+    case 'struct':
+      return column.fields.reduce((total, child) => total + columnSizeBytes(child), 0)
+    default:
+      return column.values.byteLength
+  }
+}
+
+/** An entry's index and levels while its column is flattened. */
+const LEVEL_BYTES = 6
+
+/** Bytes of a binary column, items of a list or map. */
+function spanOf(column: { readonly length: number; readonly offsets: Int32Array }): number {
+  return column.offsets[column.length]! - column.offsets[0]!
+}
