@@ -119,7 +119,7 @@ export async function proveConditionalPut(store: ObjectStore, options: ProveOpti
     await scratch.delete(keys).catch(() => undefined)
     throw error
   }
-  await scratch.delete(keys, options)
+  await deleteIfAllowed(scratch, keys, options)
 }
 
 async function proveInSequence(
@@ -204,7 +204,20 @@ async function removeAbandonedScratch(
   for await (const info of store.list(SCRATCH_PREFIX, options)) {
     if (info.lastModifiedMs < nowMs - SCRATCH_AGE_MAX_MS) abandoned.push(info.key)
   }
-  if (abandoned.length > 0) await store.delete(abandoned, options)
+  if (abandoned.length > 0) await deleteIfAllowed(store, abandoned, options)
+}
+
+/** An identity that may write but not delete can still commit: its scratch, a few hundred bytes, then stays. */
+async function deleteIfAllowed(
+  store: ObjectStore,
+  keys: readonly string[],
+  options: RequestOptions,
+): Promise<void> {
+  try {
+    await store.delete(keys, options)
+  } catch (error) {
+    if (!(error instanceof DeltaLakeError && error.code === 'STORE_ACCESS_DENIED')) throw error
+  }
 }
 
 /** Null for anything that is no marker of this format: the proof is then made again. */

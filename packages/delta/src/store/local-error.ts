@@ -30,6 +30,11 @@ const KINDS: Readonly<Record<string, LocalErrorKind>> = {
     code: 'STORE_KEY_INVALID',
     hint: 'a folder has this name: files cannot hold both `x` and `x/y`',
   },
+  // From mkdir: `putIfAbsent` takes it from link as its answer.
+  EEXIST: {
+    code: 'STORE_KEY_INVALID',
+    hint: 'a part of the path is a file: files cannot hold both `x` and `x/y`',
+  },
   ENOTDIR: {
     code: 'STORE_KEY_INVALID',
     hint: 'a part of the path is a file: files cannot hold both `x` and `x/y`',

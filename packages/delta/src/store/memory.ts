@@ -202,7 +202,7 @@ class MemoryRoot implements ObjectStore {
     if (fault?.kind === 'slow') {
       await this.#state.options.wait(fault.delayMs, options.signal)
       options.signal?.throwIfAborted()
-      fault = fault.then
+      fault = fault.outcome
     }
     return fault === undefined ? work() : this.#fail(call, fault, work)
   }

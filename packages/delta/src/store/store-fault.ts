@@ -24,7 +24,7 @@ export interface StoreCall {
  * - `timeout`: no answer; nothing is done.
  * - `late-write`: no answer; the write happens when `deliverLateWrites` is called.
  * - `partial-upload`: a write that breaks off; nothing becomes visible.
- * - `slow`: waits, then does what `then` says, or succeeds.
+ * - `slow`: waits, then does what `outcome` says, or succeeds.
  * - `crash`: the process dies before or after the work: an {@link InjectedCrash} is thrown.
  */
 export type StoreFault =
@@ -35,7 +35,11 @@ export type StoreFault =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'late-write' }
   | { readonly kind: 'partial-upload' }
-  | { readonly kind: 'slow'; readonly delayMs: number; readonly then?: Exclude<StoreFault, { kind: 'slow' }> }
+  | {
+      readonly kind: 'slow'
+      readonly delayMs: number
+      readonly outcome?: Exclude<StoreFault, { kind: 'slow' }>
+    }
   | { readonly kind: 'crash'; readonly moment: 'before' | 'after' }
 
 /** Says what goes wrong with a call; undefined for nothing. */
