@@ -86,7 +86,7 @@ export function formatChecksumPath(version: number): string {
   return `${LOG_PREFIX}${formatVersion(version)}.crc`
 }
 
-export function formatClassicCheckpointPath(version: number): string {
+export function formatCheckpointPath(version: number): string {
   return `${LOG_PREFIX}${formatVersion(version)}.checkpoint.parquet`
 }
 

@@ -18,13 +18,6 @@ import { formatDataType } from './schema-codec.ts'
  */
 export type PartitionValue = boolean | number | bigint | string | Uint8Array
 
-/** Can a column of this type partition a table? */
-export function isPartitionType(type: DataType): boolean {
-  return (
-    type.kind === 'decimal' || (type.kind === 'primitive' && type.name !== 'void' && type.name !== 'variant')
-  )
-}
-
 /**
  * Formats one value. Null and what comes to empty text give null.
  *

@@ -194,27 +194,61 @@ export function validateUniqueNames(type: DataType, parent = ''): void {
 }
 
 /**
- * Checks the names of a table that is about to be created or evolved without column mapping.
+ * Checks the schema of a table that is about to be created or evolved without column mapping: names that every engine
+ * takes, and partition columns that are top-level, primitive, named once, and not all there is.
  *
- * @throws DeltaLakeError `DELTA_SCHEMA_INVALID` naming the column and the character
+ * @throws DeltaLakeError `DELTA_SCHEMA_INVALID` naming the column
  */
-export function validateColumnNames(schema: StructType): void {
+export function validateTableSchema(schema: StructType, partitionColumns: readonly string[]): void {
   validateUniqueNames(schema)
-  for (const { path, field } of schemaFields(schema)) {
-    if (field.name === '') {
-      throw new DeltaLakeError('DELTA_SCHEMA_INVALID', `the column \`${path}\` has an empty name`, {
-        hint: 'give the column a name',
-      })
-    }
-    const illegal = ILLEGAL_NAME_CHARACTERS.exec(field.name)
-    if (illegal !== null) {
-      throw new DeltaLakeError(
-        'DELTA_SCHEMA_INVALID',
-        `the column name \`${path}\` has the character ${JSON.stringify(illegal[0])}, which Parquet tables without column mapping cannot have`,
-        { hint: 'rename the column without spaces and without any of `,;{}()=`' },
+  for (const { path, field } of schemaFields(schema)) validateName(path, field.name)
+  const seen = new Set<string>()
+  for (const name of partitionColumns) {
+    const column = schema.fields.find(f => f.name === name)
+    if (column === undefined) {
+      throw invalid(
+        `the partition column \`${name}\` is not a column of the schema`,
+        'add the column, or do not partition by it',
       )
     }
+    if (!isPartitionType(column.type)) {
+      throw invalid(
+        `the partition column \`${name}\` has the type ${formatDataType(column.type)}, which has no partition values`,
+        'partition by a column of a simple type',
+      )
+    }
+    if (seen.has(name)) throw invalid(`the partition column \`${name}\` is named twice`, 'name it once')
+    seen.add(name)
   }
+  if (schema.fields.length === seen.size) {
+    throw invalid(
+      schema.fields.length === 0
+        ? 'the schema has no columns'
+        : 'the table would have only partition columns',
+      'add a column that the data files can hold',
+    )
+  }
+}
+
+/** Can a column of this type partition a table? */
+export function isPartitionType(type: DataType): boolean {
+  return (
+    type.kind === 'decimal' || (type.kind === 'primitive' && type.name !== 'void' && type.name !== 'variant')
+  )
+}
+
+function validateName(path: string, name: string): void {
+  if (name === '') throw invalid(`the column \`${path}\` has an empty name`, 'give the column a name')
+  const illegal = ILLEGAL_NAME_CHARACTERS.exec(name)
+  if (illegal === null) return
+  throw invalid(
+    `the column name \`${path}\` has the character ${JSON.stringify(illegal[0])}, which tables without column mapping cannot have`,
+    'rename the column without spaces and without any of `,;{}()=`',
+  )
+}
+
+function invalid(message: string, hint: string): DeltaLakeError {
+  return new DeltaLakeError('DELTA_SCHEMA_INVALID', message, { hint })
 }
 
 function parseType(json: unknown, path: string, depth: number): DataType {
