@@ -66,6 +66,11 @@ export interface SectionSpec<F extends AnyFields> {
   readonly exclusive: readonly { readonly keys: readonly (keyof F & string)[]; readonly required: boolean }[]
 }
 
+/** A section of whatever fields. */
+export type AnySection = Pick<SectionSpec<AnyFields>, 'name' | 'description' | 'fields'> & {
+  readonly exclusive: readonly { readonly keys: readonly string[]; readonly required: boolean }[]
+}
+
 /** What a section's keys read as. */
 export type SectionValues<F extends AnyFields> = {
   readonly [K in keyof F]: F[K] extends FieldSpec<infer V> ? V : never
@@ -96,6 +101,8 @@ export interface SectionReading<F extends AnyFields> {
   readonly values: { readonly [K in keyof F]?: SectionValues<F>[K] }
   /** Was the key given (rightly or wrongly)? */
   has(key: keyof F & string): boolean
+  /** Was the key given without a value? */
+  isUnset(key: keyof F & string): boolean
   /** The value's place, or the section's where the key is not given. */
   spanOf(key: keyof F & string): Span
 }
@@ -122,6 +129,10 @@ export function readSection<F extends AnyFields>(
   return {
     values: values as SectionReading<F>['values'],
     has: key => given.has(key),
+    isUnset: key => {
+      const entry = given.get(key)
+      return entry !== undefined && reader.isUnset(entry.value)
+    },
     spanOf: key => given.get(key)?.value.span ?? place.span,
   }
 }

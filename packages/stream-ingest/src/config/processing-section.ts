@@ -1,0 +1,155 @@
+/**
+ * The `processing` section.
+ *
+ * @module
+ */
+import type { ParquetCodec } from '@stream-ingest/delta'
+import type { ConfigReader } from './config-reader.ts'
+import { boolean, enumeration, integer, milliseconds, size } from './field-type.ts'
+import type { ProcessingConfig } from './ingest-config.ts'
+import { optional, type SectionReading, type SectionValues, section, withDefault } from './section.ts'
+
+const MS_PER_DAY = 86_400_000
+const BATCH_SIZE_MAX = 100_000_000
+const RETRIES_MAX = 100
+const WORKERS_MAX = 256
+const MEMORY_MIN = 2 ** 20
+const MEMORY_MAX = 2 ** 40
+const MEMORY_DEFAULT = 512 * 2 ** 20
+/** Levels of the codecs that have levels. */
+const LEVELS: Partial<Record<ParquetCodec, { readonly min: number; readonly max: number }>> = {
+  zstd: { min: 1, max: 22 },
+  gzip: { min: 0, max: 9 },
+}
+
+export const processingSection = section(
+  'processing',
+  'How messages become commits.',
+  {
+    batch_size: withDefault<number>(integer({ min: 1, max: BATCH_SIZE_MAX }), 1_000_000, {
+      description: 'Most messages in one commit.',
+    }),
+    batch_timeout_ms: withDefault<number>(milliseconds({ min: 1, max: MS_PER_DAY }), 30_000, {
+      description:
+        'A commit is made once the oldest buffered message is this old, also when no new message comes.',
+    }),
+    memory_limit: withDefault<number>(size({ min: MEMORY_MIN, max: MEMORY_MAX }), MEMORY_DEFAULT, {
+      description:
+        'Hard bound over everything that is buffered. At the bound a commit is made early, and nothing more is fetched.',
+      defaultText: '`512MiB`',
+      example: '1GiB',
+    }),
+    batch_bytes: optional<number>(size({ min: MEMORY_MIN, max: MEMORY_MAX }), {
+      description: 'Another name for `memory_limit`.',
+    }),
+    max_retries: withDefault<number>(integer({ min: 0, max: RETRIES_MAX }), 3, {
+      description: 'Attempts after the first one, where a write may succeed later.',
+    }),
+    retry_base_delay_ms: withDefault<number>(milliseconds({ min: 1, max: MS_PER_DAY }), 200, {
+      description: 'Longest wait before the second attempt; it doubles with each one, with full jitter.',
+    }),
+    retry_max_delay_ms: withDefault<number>(milliseconds({ min: 1, max: MS_PER_DAY }), 30_000, {
+      description: 'Longest wait before any attempt.',
+    }),
+    enable_compression: withDefault<boolean>(boolean(), true, {
+      description: 'Compress the pages of data files.',
+    }),
+    compression_type: withDefault<ParquetCodec>(
+      enumeration(['snappy', 'zstd', 'gzip', 'lz4_raw', 'none']),
+      'snappy',
+      { description: 'With which codec.' },
+    ),
+    compression_level: optional<number>(integer({ min: 0, max: 22 }), {
+      description: 'For `zstd` (1 to 22) and `gzip` (0 to 9).',
+      defaultText: 'the codec’s',
+      example: '3',
+    }),
+    on_bad_record: withDefault<ProcessingConfig['onBadRecord']>(
+      enumeration(['stop', 'skip', 'quarantine']),
+      'stop',
+      {
+        description:
+          'What to do with a record that does not fit. A skipped one is counted, and logged with its offset.',
+        later: { label: '`quarantine`', includes: value => value === 'quarantine' },
+      },
+    ),
+    on_null_value: withDefault<ProcessingConfig['onNullValue']>(enumeration(['skip', 'row', 'bad']), 'skip', {
+      description: 'What to do with a tombstone: leave it out, write a row of its metadata, or call it bad.',
+    }),
+    value_format: withDefault<ProcessingConfig['valueFormat']>(
+      enumeration(['json', 'avro', 'protobuf', 'raw']),
+      'json',
+      {
+        description: 'How the payload is written.',
+        later: { label: '`avro`, `protobuf`, `raw`', includes: value => value !== 'json' },
+      },
+    ),
+    runtime_limit_ms: optional<number>(milliseconds({ min: 1000, max: 365 * MS_PER_DAY }), {
+      description: 'Stop fetching early enough to have committed before this long after the start.',
+      defaultText: '`840000` on Lambda',
+    }),
+    workers: optional<number>(integer({ min: 0, max: WORKERS_MAX }), {
+      description: 'Threads that decode and encode; with `0` it is done on the main thread.',
+      defaultText: 'cores − 1',
+    }),
+    dry_run: withDefault<boolean>(boolean(), false, {
+      description: 'Read, decode and validate, and say what would be written; write nothing, commit nothing.',
+    }),
+  },
+  [{ keys: ['memory_limit', 'batch_bytes'], required: false }],
+)
+
+type ProcessingReading = SectionReading<typeof processingSection.fields>
+
+export function checkProcessing(reading: ProcessingReading, reader: ConfigReader): void {
+  const { values } = reading
+  const codec = effectiveCodec(values.enable_compression, values.compression_type)
+  if (values.compression_level !== undefined && codec !== undefined) {
+    const range = LEVELS[codec]
+    const level = values.compression_level
+    if (range === undefined) {
+      const message = `\`compression_level\` is given, but \`${codec}\` has no levels`
+      reader.sink.error('CONFIG_CONFLICT', reading.spanOf('compression_level'), message, {
+        help: 'remove the key, or set `compression_type` to `zstd` or `gzip`',
+      })
+    } else if (level < range.min || level > range.max) {
+      const message = `the levels of \`${codec}\` are ${range.min} to ${range.max}, found ${level}`
+      reader.sink.error('CONFIG_INVALID_VALUE', reading.spanOf('compression_level'), message)
+    }
+  }
+  const { retry_base_delay_ms: base, retry_max_delay_ms: max } = values
+  if (base !== undefined && max !== undefined && base > max) {
+    const place = reading.has('retry_base_delay_ms') ? 'retry_base_delay_ms' : 'retry_max_delay_ms'
+    const message = `\`retry_base_delay_ms\` (${base}) is longer than \`retry_max_delay_ms\` (${max})`
+    reader.sink.error('CONFIG_CONFLICT', reading.spanOf(place), message, {
+      help: 'raise the one, or lower the other',
+    })
+  }
+}
+
+function effectiveCodec(
+  isEnabled: boolean | undefined,
+  codec: ParquetCodec | undefined,
+): ParquetCodec | undefined {
+  return isEnabled === false ? 'none' : codec
+}
+
+export function resolveProcessing(values: SectionValues<typeof processingSection.fields>): ProcessingConfig {
+  const { compression_level, runtime_limit_ms, workers } = values
+  return {
+    batchSize: values.batch_size,
+    batchTimeoutMs: values.batch_timeout_ms,
+    memoryLimitBytes: values.batch_bytes ?? values.memory_limit,
+    maxRetries: values.max_retries,
+    retryBaseDelayMs: values.retry_base_delay_ms,
+    retryMaxDelayMs: values.retry_max_delay_ms,
+    compression: values.enable_compression ? values.compression_type : 'none',
+    ...(compression_level === undefined ? {} : { compressionLevel: compression_level }),
+    onBadRecord: values.on_bad_record,
+    onNullValue: values.on_null_value,
+    valueFormat: values.value_format,
+    ...(runtime_limit_ms === undefined ? {} : { runtimeLimitMs: runtime_limit_ms }),
+    ...(workers === undefined ? {} : { workers }),
+    dryRun: values.dry_run,
+  }
+}
