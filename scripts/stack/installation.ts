@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { removeFolderWhenKilled } from './managed-process.ts'
 import { PartUnavailableError, StackError } from './stack-error.ts'
 
 const CACHE = fileURLToPath(new URL('../../.cache/stack', import.meta.url))
@@ -21,6 +22,13 @@ export interface CommandResult {
   readonly stderr: string
 }
 
+const running = new Set<ChildProcess>()
+
+// An installation that somebody breaks off does not go on behind their back.
+process.once('exit', () => {
+  for (const child of running) child.kill()
+})
+
 /** Runs a command to its end. Throws {@link PartUnavailableError} when there is no such program. */
 export function runCommand(
   command: string,
@@ -32,17 +40,17 @@ export function runCommand(
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: options.env ?? process.env,
     })
+    running.add(child)
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     child.stdout?.on('data', chunk => output.stdout.push(chunk))
     child.stderr?.on('data', chunk => output.stderr.push(chunk))
-    child.once('error', error =>
-      reject(
-        (error as NodeJS.ErrnoException).code === 'ENOENT'
-          ? new PartUnavailableError(`\`${command}\` is not installed`)
-          : error,
-      ),
-    )
+    child.once('error', error => {
+      running.delete(child)
+      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+      reject(isMissing ? new PartUnavailableError(`\`${command}\` is not installed`) : error)
+    })
     child.once('close', (code, signal) => {
+      running.delete(child)
       const stdout = Buffer.concat(output.stdout).toString('utf8')
       const stderr = Buffer.concat(output.stderr).toString('utf8')
       resolve({ exitCode: code ?? -1, stdout, stderr: signal ? `${stderr}\nended by ${signal}` : stderr })
@@ -84,6 +92,7 @@ export async function installOnce(
   const partial = `${folder}.${process.pid}.partial`
   await rm(partial, { recursive: true, force: true })
   await mkdir(partial, { recursive: true })
+  removeFolderWhenKilled(partial)
   try {
     await install(partial)
     await mkdir(join(partial, '.complete'))
