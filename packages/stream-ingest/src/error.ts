@@ -144,6 +144,11 @@ export const ERRORS = {
     hint: 'create the topic, or correct `kafka.topic`',
     exitCode: EXIT_CODES.noInput,
   },
+  KAFKA_TOPIC_RECREATED: {
+    title: 'the topic was deleted and created again',
+    hint: 'the offsets known so far belong to the former topic: start again to read the new one from its beginning',
+    exitCode: EXIT_CODES.badData,
+  },
   KAFKA_OFFSET_OUT_OF_RANGE: {
     title: 'the next offset is not in the topic any more',
     hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or reset the offsets',

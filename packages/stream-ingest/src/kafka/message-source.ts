@@ -48,6 +48,7 @@ export interface ReadBudget {
   readonly maxBytes: number
   /** Return an empty list after this long without data. */
   readonly maxWaitMs: number
+  /** When it aborts, `read` returns an empty list at once. */
   readonly signal?: AbortSignal
 }
 

@@ -1,0 +1,253 @@
+/**
+ * One connection to one broker. The only place that touches the transport library's sockets; everything it throws has
+ * become an error of ours.
+ *
+ * @module
+ */
+import {
+  type API,
+  apiVersionsV3,
+  Connection,
+  type ConnectionOptions,
+  fetchV13,
+  fetchV14,
+  fetchV15,
+  fetchV16,
+  fetchV17,
+} from '@platformatic/kafka'
+import type { KafkaConfig } from '../config/ingest-config.ts'
+import { ConfigError, KafkaError } from '../error.ts'
+import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
+import { connectionError } from './kafka-failure.ts'
+import { createSaslOptions, type Fetch } from './sasl.ts'
+
+export interface BrokerAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export function formatAddress(address: BrokerAddress): string {
+  return `${address.host}:${address.port}`
+}
+
+/** Connecting, TLS and authentication together take no longer, whatever the request timeout. */
+const CONNECT_TIMEOUT_MAX_MS = 10_000
+
+/** A Fetch waits at the broker; its answer may take this much longer. */
+const FETCH_GRACE_MS = 5000
+
+const CLIENT_SOFTWARE = 'stream-ingest'
+const CLIENT_SOFTWARE_VERSION = '1'
+
+/** One topic partition of a Fetch request. */
+export interface FetchTarget {
+  readonly topicId: string
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly fetchOffset: bigint
+  readonly maxBytes: number
+}
+
+export interface FetchRequest {
+  readonly maxWaitMs: number
+  readonly minBytes: number
+  readonly maxBytes: number
+  readonly isReadCommitted: boolean
+  /** The broker fills the response in this order. */
+  readonly targets: readonly FetchTarget[]
+}
+
+/** Newest first. 13 is the first that names topics by id (Kafka 3.1). */
+const FETCH_VERSIONS = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13] as const
+
+/**
+ * The library's options for a configuration.
+ * @throws ConfigError `CONFIG_INVALID` where security settings contradict each other
+ */
+export function createConnectionOptions(config: KafkaConfig, fetchUrl: Fetch): ConnectionOptions {
+  const requestTimeout = Math.max(config.requestTimeoutMs, config.fetchMaxWaitMs + FETCH_GRACE_MS)
+  const options: ConnectionOptions = {
+    connectTimeout: Math.min(config.requestTimeoutMs, CONNECT_TIMEOUT_MAX_MS),
+    requestTimeout,
+  }
+  const { securityProtocol, sasl, ssl } = config
+  if (securityProtocol === 'sasl_plaintext' || securityProtocol === 'sasl_ssl') {
+    if (sasl === undefined) {
+      throw new ConfigError(
+        'CONFIG_INVALID',
+        `\`kafka.security_protocol: ${securityProtocol}\` needs \`kafka.sasl\``,
+        {
+          hint: 'add `kafka.sasl`',
+        },
+      )
+    }
+    options.sasl = createSaslOptions(sasl, fetchUrl)
+  }
+  if (securityProtocol === 'ssl' || securityProtocol === 'sasl_ssl') {
+    options.tls = {
+      rejectUnauthorized: ssl?.rejectUnauthorized ?? true,
+      ...(ssl?.ca === undefined ? {} : { ca: ssl.ca }),
+      ...(ssl?.cert === undefined ? {} : { cert: ssl.cert }),
+      ...(ssl?.key === undefined ? {} : { key: ssl.key.reveal() }),
+      ...(ssl?.keyPassphrase === undefined ? {} : { passphrase: ssl.keyPassphrase.reveal() }),
+    }
+    if (ssl?.serverName !== undefined) options.tlsServerName = ssl.serverName
+  }
+  return options
+}
+
+/** An open connection; once broken it stays broken. */
+export class BrokerConnection {
+  readonly address: BrokerAddress
+  private readonly connection: Connection
+  private readonly versions = new Map<number, { readonly min: number; readonly max: number }>()
+
+  private constructor(address: BrokerAddress, connection: Connection) {
+    this.address = address
+    this.connection = connection
+  }
+
+  /**
+   * Connects, authenticates and asks which API versions the broker knows.
+   * @throws KafkaError `KAFKA_UNREACHABLE`, `KAFKA_TLS`, `KAFKA_AUTHENTICATION`
+   */
+  static async open(
+    address: BrokerAddress,
+    clientId: string,
+    options: ConnectionOptions,
+    signal: AbortSignal,
+  ): Promise<BrokerConnection> {
+    signal.throwIfAborted()
+    const connection = new Connection(clientId, options)
+    const broker = new BrokerConnection(address, connection)
+    // Without a listener a late socket error would end the process; requests learn of it through their own callback.
+    connection.on('error', () => {})
+    const onAbort = (): void => {
+      void broker.close()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      await connection.connect(address.host, address.port)
+      const response = await broker.request(apiVersionsV3.api, CLIENT_SOFTWARE, CLIENT_SOFTWARE_VERSION)
+      for (const api of response.apiKeys) {
+        broker.versions.set(api.apiKey, { min: api.minVersion, max: api.maxVersion })
+      }
+      return broker
+    } catch (error) {
+      await broker.close()
+      throw connectionError(error, formatAddress(address))
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  get isOpen(): boolean {
+    const { status } = this.connection
+    return status === 'connected' || status === 'reauthenticating'
+  }
+
+  /**
+   * Sends one request. Error codes inside the response are left to the caller.
+   * @throws KafkaError `KAFKA_UNREACHABLE` where the connection breaks or the answer does not come in time
+   */
+  async request<Arguments extends unknown[], Response>(
+    api: API<Arguments, Response>,
+    ...args: Arguments
+  ): Promise<Response> {
+    try {
+      return await api.async(this.connection, ...args)
+    } catch (error) {
+      const response = responseOf<Response>(error)
+      if (response !== undefined) return response
+      throw connectionError(error, formatAddress(this.address))
+    }
+  }
+
+  /** Fetches; the batches in the response are views of one buffer. */
+  async fetch(request: FetchRequest): Promise<FetchResponse> {
+    const fetch = this.newest(FETCH_VERSIONS.map(version => version.api))
+    const { createRequest } = FETCH_VERSIONS.find(version => version.api === fetch)!
+    const topics = groupTargets(request)
+    const isolation = request.isReadCommitted ? 1 : 0
+    // Without a session (id 0, epoch −1): each request says everything, and nothing is left to go stale.
+    const body = () =>
+      createRequest(request.maxWaitMs, request.minBytes, request.maxBytes, isolation, 0, -1, topics, [], '')
+    return new Promise((resolve, reject) => {
+      this.connection.send<FetchResponse>(
+        fetch.key,
+        fetch.version,
+        body,
+        (_correlationId, _key, _version, reader) => parseFetchResponse(reader.buffer.slice(reader.position)),
+        true,
+        true,
+        (error, response) => {
+          if (error) reject(connectionError(error, formatAddress(this.address)))
+          else resolve(response!)
+        },
+      )
+    })
+  }
+
+  /**
+   * The newest of these versions of one API that the broker knows.
+   * @throws KafkaError `KAFKA_PROTOCOL` where it knows none
+   */
+  newest<Candidate extends { readonly key: number; readonly version: number }>(
+    candidates: readonly [Candidate, ...Candidate[]] | readonly Candidate[],
+  ): Candidate {
+    const known = this.versions.get(candidates[0]!.key)
+    const found = candidates.find(({ version }) => known && version >= known.min && version <= known.max)
+    if (found !== undefined) return found
+    const wanted = candidates.map(({ version }) => version).join(', ')
+    const offered = known === undefined ? 'not at all' : `in versions ${known.min} to ${known.max}`
+    throw new KafkaError(
+      'KAFKA_PROTOCOL',
+      `broker \`${formatAddress(this.address)}\` speaks API ${candidates[0]!.key} ${offered}; needed is one of ${wanted}`,
+      { retryable: false, hint: 'use Apache Kafka 3.1 or newer, or a broker compatible with it' },
+    )
+  }
+
+  /** Ends the connection; whatever waits on it is rejected. Leaves neither socket nor timer. */
+  async close(): Promise<void> {
+    const { connection } = this
+    const closed = connection.close().catch(() => {})
+    connection.socket?.destroy()
+    await closed
+  }
+}
+
+/** The library throws where any code in a response is not zero, and attaches the response. */
+function responseOf<Response>(error: unknown): Response | undefined {
+  const { code, response } = error as { code?: unknown; response?: Response }
+  return code === 'PLT_KFK_RESPONSE' ? response : undefined
+}
+
+interface FetchTopic {
+  readonly topicId: string
+  readonly partitions: {
+    partition: number
+    currentLeaderEpoch: number
+    fetchOffset: bigint
+    lastFetchedEpoch: number
+    partitionMaxBytes: number
+  }[]
+}
+
+function groupTargets(request: FetchRequest): FetchTopic[] {
+  const topics = new Map<string, FetchTopic>()
+  for (const target of request.targets) {
+    let topic = topics.get(target.topicId)
+    if (topic === undefined) {
+      topic = { topicId: target.topicId, partitions: [] }
+      topics.set(target.topicId, topic)
+    }
+    topic.partitions.push({
+      partition: target.partition,
+      currentLeaderEpoch: target.leaderEpoch,
+      fetchOffset: target.fetchOffset,
+      lastFetchedEpoch: -1,
+      partitionMaxBytes: target.maxBytes,
+    })
+  }
+  return [...topics.values()]
+}

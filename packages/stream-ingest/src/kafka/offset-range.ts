@@ -1,0 +1,62 @@
+/**
+ * What to do when an offset is not in the log.
+ *
+ * @module
+ */
+import type { KafkaConfig } from '../config/ingest-config.ts'
+import { KafkaError } from '../error.ts'
+import { EARLIEST_TIMESTAMP, type KafkaCluster, LATEST_TIMESTAMP } from './cluster.ts'
+import type { TopicPartition } from './message-source.ts'
+
+/** The offsets of a log: `[startOffset, endOffset)`; `endOffset` itself may be fetched too. */
+interface OffsetRange {
+  readonly startOffset: bigint
+  readonly endOffset: bigint
+}
+
+export type OutOfRangeOutcome =
+  /** The range moved meanwhile, as after a leader change: asking again may do. */
+  | { readonly status: 'inside'; readonly error: KafkaError }
+  | { readonly status: 'lost'; readonly resumedOffset: bigint }
+
+/**
+ * Decides by policy where a partition goes on.
+ * @throws KafkaError `KAFKA_OFFSET_OUT_OF_RANGE` under `fail`
+ */
+export async function resolveOutOfRange(
+  cluster: KafkaCluster,
+  target: TopicPartition,
+  wanted: bigint,
+  policy: KafkaConfig['onOffsetOutOfRange'],
+): Promise<OutOfRangeOutcome> {
+  const [starts, ends] = await Promise.all([
+    cluster.listOffsets([target], EARLIEST_TIMESTAMP, false),
+    cluster.listOffsets([target], LATEST_TIMESTAMP, false),
+  ])
+  const range = { startOffset: starts.get(target)!, endOffset: ends.get(target)! }
+  const error = outOfRange(target, wanted, range)
+  if (wanted >= range.startOffset && wanted <= range.endOffset) return { status: 'inside', error }
+  switch (policy) {
+    case 'fail':
+      throw error
+    case 'earliest':
+      return { status: 'lost', resumedOffset: range.startOffset }
+    case 'latest':
+      return { status: 'lost', resumedOffset: range.endOffset }
+  }
+}
+
+function outOfRange(target: TopicPartition, wanted: bigint, range: OffsetRange): KafkaError {
+  const { topic, partition } = target
+  const { startOffset, endOffset } = range
+  const lostCount = wanted < startOffset ? startOffset - wanted : 0n
+  const detail =
+    lostCount > 0n
+      ? `${lostCount} offsets are lost to retention`
+      : `the log ends ${wanted - endOffset} offsets earlier, as after a truncation`
+  return new KafkaError(
+    'KAFKA_OFFSET_OUT_OF_RANGE',
+    `offset ${wanted} of \`${topic}-${partition}\` is wanted, ${startOffset} to ${endOffset} are there: ${detail}`,
+    { context: { topic, partition, wantedOffset: wanted, startOffset, endOffset, lostCount } },
+  )
+}

@@ -1,0 +1,38 @@
+/**
+ * Time, chance and patience of everything that talks to Kafka. Retries of Kafka requests happen in this folder and
+ * nowhere above it.
+ *
+ * @module
+ */
+
+/** What of the runtime Kafka needs; `systemRuntime` of the Delta core fits. */
+export interface KafkaRuntime {
+  /** Epoch milliseconds. */
+  now(): number
+  /** In [0, 1). */
+  random(): number
+  /** Resolves after `ms`; rejects where the signal aborts first. */
+  delay(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export interface RetryPolicy {
+  /** Attempts in a row without progress, the first one included. */
+  readonly attemptsMax: number
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+}
+
+/** Rides out a leader election or a broker's restart: about 20 seconds. */
+export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 12, baseDelayMs: 100, maxDelayMs: 4000 }
+
+/** Attempts at connecting at all: a wrong address should be said within seconds. */
+export const CONNECT_ATTEMPTS_MAX = 3
+
+/**
+ * How long to wait after `attempt` failures, from 1: exponential, capped, with equal jitter (half fixed, half random),
+ * so that a waiting client neither spins nor moves in step with others.
+ */
+export function backoffMs(policy: RetryPolicy, attempt: number, random: () => number): number {
+  const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** Math.min(attempt - 1, 30))
+  return Math.floor(ceiling / 2 + (random() * ceiling) / 2)
+}
