@@ -30,6 +30,8 @@ export const NOT_INTEGRAL = 'not integral'
 const INTEGER_PRECISION = 20
 const MICROS_PER_SECOND = 1_000_000
 const NANOS_PER_MICRO = 1_000
+/** Instants from 1684 on have microseconds that fit into a double. */
+const SECOND_MIN_NEAR = -9_000_000_000
 
 const exact = new ExactNumber()
 const instant = new InstantReader()
@@ -113,6 +115,14 @@ export function appendInstantInteger(plan: ValuePlan, b: Uint8Array, start: numb
 export function appendUnits(plan: ValuePlan, units: number): boolean {
   const builder = plan.builder as Int64Builder
   const { unitsPerSecond } = plan
+  if (unitsPerSecond <= MICROS_PER_SECOND) {
+    // The usual case: the microseconds fit into a double, which is long before the year 9999.
+    const total = units * (MICROS_PER_SECOND / unitsPerSecond)
+    if (total <= Number.MAX_SAFE_INTEGER && total >= SECOND_MIN_NEAR * MICROS_PER_SECOND) {
+      builder.appendNumber(total)
+      return true
+    }
+  }
   const rest = ((units % unitsPerSecond) + unitsPerSecond) % unitsPerSecond
   const second = (units - rest) / unitsPerSecond
   if (second < SECOND_MIN || second > SECOND_MAX) return false
