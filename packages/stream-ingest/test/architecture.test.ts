@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  importedPath,
+  isBare,
+  layerOf,
+  outsideWorldReads,
+  packageOf,
+  shapelessFiles,
+  sourceFiles,
+  undeclaredImports,
+} from '../../../scripts/source-rules.ts'
+
+const files = sourceFiles(new URL('../src/', import.meta.url))
+
+/** ARCHITECTURE.md, "Who imports whom": what each layer may import beside its own files. `a/b.ts` allows that file alone. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'index.ts': [
+    'cli',
+    'lambda',
+    'pipeline',
+    'kafka',
+    'decode',
+    'delta',
+    's3',
+    'config',
+    'observe',
+    'error.ts',
+  ],
+  cli: ['pipeline', 'config', 'observe', 'testing', 'error.ts'],
+  lambda: ['pipeline', 'config', 'observe', 'error.ts'],
+  pipeline: ['kafka', 'decode', 'delta', 's3', 'config', 'observe/event.ts', 'error.ts'],
+  kafka: ['config', 'error.ts'],
+  decode: ['config', 'error.ts'],
+  delta: ['config', 'error.ts'],
+  s3: ['config', 'error.ts'],
+  config: ['error.ts'],
+  observe: ['config', 'error.ts'],
+  // Shipped for users' tests and for the demo: it speaks the protocol of `kafka`.
+  testing: ['kafka', 'error.ts'],
+  'error.ts': [],
+}
+
+/** Libraries that have one home, so that replacing one stays a change in one place. */
+const HOME_OF: Readonly<Record<string, readonly string[]>> = {
+  '@platformatic/kafka': ['kafka'],
+  'apache-arrow': ['delta'],
+  commander: ['cli'],
+  yaml: ['config'],
+}
+
+test('every layer imports only what the import table allows it', () => {
+  const problems = files.flatMap(file => {
+    const layer = layerOf(file.path)
+    const allowed = MAY_IMPORT[layer]
+    if (allowed === undefined) return [`${file.path}: there is no layer \`${layer}\` in the import table`]
+    return file.imports
+      .filter(specifier => specifier.startsWith('.'))
+      .map(specifier => importedPath(file, specifier))
+      .filter(path => layerOf(path) !== layer && !allowed.includes(layerOf(path)) && !allowed.includes(path))
+      .map(path => `${file.path} imports ${path}: \`${layer}\` may import ${allowed.join(', ') || 'nothing'}`)
+  })
+  assert.deepEqual(problems, [])
+})
+
+test('a library with one home is imported there alone', () => {
+  const problems = files.flatMap(file =>
+    file.imports
+      .filter(specifier => isBare(specifier))
+      .filter(specifier => HOME_OF[packageOf(specifier)]?.includes(layerOf(file.path)) === false)
+      .map(
+        specifier => `${file.path} imports \`${specifier}\`, whose home is ${HOME_OF[packageOf(specifier)]}`,
+      ),
+  )
+  assert.deepEqual(problems, [])
+})
+
+test('every package that is imported is declared', () => {
+  assert.deepEqual(undeclaredImports(files, new URL('../package.json', import.meta.url)), [])
+})
+
+test('only the command line and the Lambda handler read the environment, the clock and chance', () => {
+  assert.deepEqual(outsideWorldReads(files, ['cli', 'lambda']), [])
+})
+
+test('every source file is short and named after what it holds', () => {
+  assert.deepEqual(shapelessFiles(files), [])
+})
