@@ -1,0 +1,314 @@
+/**
+ * Random access to a Parquet file in an object store: footer, then only the columns that are asked for.
+ *
+ * parquet-format › File format. Thrift, pages and encodings are `hyparquet`'s; this adds range requests, projection to
+ * single leaves, Node's native decompression, exact 64-bit values, and errors that name the file.
+ *
+ * @module
+ */
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
+import {
+  type AsyncBuffer,
+  type Compressors,
+  type DecodedArray,
+  type FileMetaData,
+  parquetMetadata,
+  parquetRead,
+  type RowGroup,
+  type SchemaElement,
+} from 'hyparquet'
+import { compressors as wasmCompressors } from 'hyparquet-compressors'
+import { DeltaLakeError } from '../error.ts'
+import type { ByteRange, ObjectStore, RequestOptions } from '../store/object-store.ts'
+
+/** The end of the file that is read first: footers of most files fit, so that one request is enough. */
+const FOOTER_GUESS_BYTES = 64 * 1024
+/** `<footer length: 4 bytes>PAR1`. */
+const FOOTER_TAIL_BYTES = 8
+const MAGIC = 0x31524150
+/** Columns with at most this many unwanted bytes between them are read in one request. */
+const RANGE_GAP_BYTES = 256 * 1024
+/** A file whose footer is larger is damaged. */
+const FOOTER_MAX_BYTES = 512 * 1024 * 1024
+
+export interface OpenParquetOptions extends RequestOptions {
+  /** Size of the object where it is known: saves a request. */
+  readonly sizeBytes?: number
+}
+
+/** Values as the file has them: nothing becomes a `Date`, a timestamp is a bigint in the file's own unit. */
+const EXACT_PARSERS = {
+  timestampFromMilliseconds: (value: bigint) => value,
+  timestampFromMicroseconds: (value: bigint) => value,
+  timestampFromNanoseconds: (value: bigint) => value,
+  dateFromDays: (days: number) => days,
+  jsonFromBytes: (bytes: Uint8Array) => new TextDecoder().decode(bytes),
+}
+
+const COMPRESSORS: Compressors = {
+  ...wasmCompressors,
+  GZIP: (input, outputLength) => gunzipSync(input, { maxOutputLength: Math.max(1, outputLength) }),
+  ZSTD: (input, outputLength) => zstdDecompressSync(input, { maxOutputLength: Math.max(1, outputLength) }),
+  BROTLI: (input, outputLength) =>
+    brotliDecompressSync(input, { maxOutputLength: Math.max(1, outputLength) }),
+}
+
+/**
+ * Opens a file: one or two range requests, and one for the size where it is not given.
+ *
+ * @throws DeltaLakeError `DELTA_DATA_CORRUPT` where it is missing or no Parquet file, and what the store throws
+ */
+export async function openParquet(
+  store: ObjectStore,
+  key: string,
+  options: OpenParquetOptions = {},
+): Promise<ParquetFile> {
+  const { signal } = options
+  const request: RequestOptions = signal === undefined ? {} : { signal }
+  const sizeBytes = options.sizeBytes ?? (await store.head(key, request))?.sizeBytes
+  if (sizeBytes === undefined) throw missing(store, key)
+  const file = new RangedFile(store, key, request)
+  const tail = await file.read({ startByte: Math.max(0, sizeBytes - FOOTER_GUESS_BYTES), endByte: sizeBytes })
+  const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength)
+  if (tail.length < FOOTER_TAIL_BYTES || view.getUint32(tail.length - 4, true) !== MAGIC) {
+    throw corrupt(store, key, 'does not end as a Parquet file does')
+  }
+  const footerBytes = view.getUint32(tail.length - FOOTER_TAIL_BYTES, true) + FOOTER_TAIL_BYTES
+  if (footerBytes > Math.min(sizeBytes, FOOTER_MAX_BYTES)) {
+    throw corrupt(store, key, `has a footer of ${footerBytes} bytes, more than the file`)
+  }
+  const footer =
+    footerBytes <= tail.length
+      ? tail.subarray(tail.length - footerBytes)
+      : await file.read({ startByte: sizeBytes - footerBytes, endByte: sizeBytes })
+  let metadata: FileMetaData
+  try {
+    metadata = parquetMetadata(exactBuffer(footer), { parsers: EXACT_PARSERS, geoparquet: false })
+  } catch (cause) {
+    throw corrupt(store, key, 'has a footer that cannot be read', cause)
+  }
+  return new ParquetFile(store, key, sizeBytes, metadata, file)
+}
+
+/** A file whose footer has been read. */
+export class ParquetFile {
+  readonly key: string
+  readonly sizeBytes: number
+  readonly metadata: FileMetaData
+  readonly rowCount: number
+  readonly #store: ObjectStore
+  readonly #file: RangedFile
+  /** Dotted path of every node of the schema, the root left out, in the order of `metadata.schema`. */
+  readonly #paths: readonly string[]
+
+  constructor(store: ObjectStore, key: string, sizeBytes: number, metadata: FileMetaData, file: RangedFile) {
+    this.#store = store
+    this.key = key
+    this.sizeBytes = sizeBytes
+    this.metadata = metadata
+    this.rowCount = Number(metadata.num_rows)
+    this.#file = file
+    this.#paths = nodePaths(metadata.schema)
+  }
+
+  get rowGroupCount(): number {
+    return this.metadata.row_groups.length
+  }
+
+  /** Does the file have a column, or a field inside one? Path elements joined by dots. */
+  hasColumn(path: string): boolean {
+    return this.#paths.includes(path)
+  }
+
+  /** Do the row group's statistics say that every leaf at or below `path` is null? False where they say nothing. */
+  isAllNull(rowGroup: number, path: string): boolean {
+    return this.metadata.row_groups[rowGroup]!.columns.every(({ meta_data: column }) => {
+      if (column === undefined || !isAtOrBelow(column.path_in_schema.join('.'), path)) return true
+      // A null or empty list or map counts as one null value of its leaf.
+      return column.statistics?.null_count !== undefined && column.statistics.null_count === column.num_values
+    })
+  }
+
+  /**
+   * Reads columns of one row group.
+   *
+   * Nested columns come as objects, arrays and, for maps, objects by key; null is null or undefined. INT64 is bigint,
+   * DATE days, timestamps bigint in their own unit, UTF-8 and unannotated byte arrays strings.
+   *
+   * @param paths of columns or of single fields inside them (`add.path`); those the file does not have are left out
+   * @returns by top-level column; each as long as the row group
+   * @throws DeltaLakeError `DELTA_DATA_CORRUPT`, `PARQUET_UNSUPPORTED`, and what the store throws
+   */
+  async readRowGroup(rowGroup: number, paths: readonly string[]): Promise<Map<string, DecodedArray>> {
+    const group = this.metadata.row_groups[rowGroup]!
+    const columns = group.columns.filter(({ meta_data: column }) => {
+      const leaf = column?.path_in_schema.join('.') ?? ''
+      return paths.some(path => isAtOrBelow(leaf, path))
+    })
+    if (columns.length === 0) return new Map()
+    const pages = new Map<string, DecodedArray[]>()
+    const metadata: FileMetaData = {
+      ...this.metadata,
+      schema: projectSchema(this.metadata.schema, this.#paths, paths),
+      num_rows: group.num_rows,
+      row_groups: [{ ...group, columns }],
+    }
+    const file = await this.#prefetch(columns)
+    try {
+      await parquetRead({
+        file,
+        metadata,
+        compressors: COMPRESSORS,
+        parsers: EXACT_PARSERS,
+        geoparquet: false,
+        onChunk: ({ columnName, columnData }) => {
+          const before = pages.get(columnName)
+          if (before === undefined) pages.set(columnName, [columnData])
+          else before.push(columnData)
+        },
+      })
+    } catch (cause) {
+      if (cause instanceof DeltaLakeError) throw cause
+      if (cause instanceof Error && /unsupported|not supported/i.test(cause.message)) {
+        throw new DeltaLakeError(
+          'PARQUET_UNSUPPORTED',
+          `the file \`${this.key}\` of ${this.#store.uri} cannot be decoded: ${cause.message}`,
+          { cause, context: { table: this.#store.uri, file: this.key } },
+        )
+      }
+      throw corrupt(this.#store, this.key, `cannot be decoded in row group ${rowGroup}`, cause)
+    }
+    return new Map([...pages].map(([name, parts]) => [name, joined(parts)]))
+  }
+
+  /** Reads the byte ranges of column chunks, near ones together, and serves slices of them. */
+  async #prefetch(columns: RowGroup['columns']): Promise<AsyncBuffer> {
+    const ranges = columns.map(({ meta_data: column }) => {
+      const startByte = Number(column!.dictionary_page_offset || column!.data_page_offset)
+      return { startByte, endByte: startByte + Number(column!.total_compressed_size) }
+    })
+    const blocks = await Promise.all(
+      coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })),
+    )
+    const slice = (start: number, end: number = this.sizeBytes): ArrayBuffer => {
+      const block = blocks.find(({ range }) => range.startByte <= start && end <= range.endByte)
+      if (block === undefined)
+        throw corrupt(this.#store, this.key, 'has column chunks that lie outside of their ranges')
+      return exactBuffer(block.bytes.subarray(start - block.range.startByte, end - block.range.startByte))
+    }
+    return { byteLength: this.sizeBytes, slice }
+  }
+}
+
+/** An object that is read by ranges, each of which must be there in full. */
+class RangedFile {
+  readonly #store: ObjectStore
+  readonly #key: string
+  readonly #request: RequestOptions
+
+  constructor(store: ObjectStore, key: string, request: RequestOptions) {
+    this.#store = store
+    this.#key = key
+    this.#request = request
+  }
+
+  async read(range: ByteRange): Promise<Uint8Array> {
+    if (range.endByte <= range.startByte) return new Uint8Array(0)
+    const bytes = await this.#store.get(this.#key, { ...this.#request, range })
+    if (bytes === null) throw missing(this.#store, this.#key)
+    if (bytes.length !== range.endByte - range.startByte) {
+      throw corrupt(this.#store, this.#key, `ends before byte ${range.endByte}`)
+    }
+    return bytes
+  }
+}
+
+/** A flat column comes page by page. */
+function joined(parts: readonly DecodedArray[]): DecodedArray {
+  if (parts.length === 1) return parts[0]!
+  const all: unknown[] = []
+  for (const part of parts) for (const value of part) all.push(value)
+  return all
+}
+
+function isAtOrBelow(path: string, ancestor: string): boolean {
+  return path === ancestor || path.startsWith(`${ancestor}.`)
+}
+
+/** Schema elements come in depth-first order, each saying how many children follow. */
+function nodePaths(schema: readonly SchemaElement[]): string[] {
+  const paths: string[] = []
+  let next = 1
+  const walk = (childCount: number, parent: string): void => {
+    for (let i = 0; i < childCount && next < schema.length; i++) {
+      const element = schema[next++]!
+      const path = parent === '' ? element.name : `${parent}.${element.name}`
+      paths.push(path)
+      walk(element.num_children ?? 0, path)
+    }
+  }
+  walk(schema[0]?.num_children ?? 0, '')
+  return paths
+}
+
+/** The schema with only the wanted nodes, what is below them, and what is above. */
+function projectSchema(
+  schema: readonly SchemaElement[],
+  paths: readonly string[],
+  wanted: readonly string[],
+): SchemaElement[] {
+  const kept = paths.map(path => wanted.some(w => isAtOrBelow(path, w) || isAtOrBelow(w, path)))
+  let next = 1
+  const projected: SchemaElement[] = []
+  const walk = (childCount: number): number => {
+    let keptCount = 0
+    for (let i = 0; i < childCount && next < schema.length; i++) {
+      const element = schema[next]!
+      const isKept = kept[next - 1]!
+      next++
+      const place = projected.length
+      if (isKept) {
+        keptCount++
+        projected.push(element)
+      }
+      const children = walk(element.num_children ?? 0)
+      if (isKept && element.num_children !== undefined)
+        projected[place] = { ...element, num_children: children }
+    }
+    return keptCount
+  }
+  const root = schema[0]!
+  const rootChildren = walk(root.num_children ?? 0)
+  return [{ ...root, num_children: rootChildren }, ...projected]
+}
+
+function coalesce(ranges: readonly ByteRange[]): ByteRange[] {
+  const sorted = ranges.toSorted((a, b) => a.startByte - b.startByte)
+  const merged: { startByte: number; endByte: number }[] = []
+  for (const range of sorted) {
+    const last = merged.at(-1)
+    if (last !== undefined && range.startByte - last.endByte <= RANGE_GAP_BYTES) {
+      last.endByte = Math.max(last.endByte, range.endByte)
+    } else merged.push({ ...range })
+  }
+  return merged
+}
+
+/** The bytes as an ArrayBuffer of their own; without a copy where they fill one. */
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer
+  return bytes.slice().buffer as ArrayBuffer
+}
+
+function missing(store: ObjectStore, key: string): DeltaLakeError {
+  return new DeltaLakeError('DELTA_DATA_CORRUPT', `the file \`${key}\` of ${store.uri} does not exist`, {
+    context: { table: store.uri, file: key },
+  })
+}
+
+function corrupt(store: ObjectStore, key: string, message: string, cause?: unknown): DeltaLakeError {
+  return new DeltaLakeError('DELTA_DATA_CORRUPT', `the file \`${key}\` of ${store.uri} ${message}`, {
+    cause,
+    context: { table: store.uri, file: key },
+  })
+}
