@@ -4,9 +4,11 @@
  * @module
  */
 export type * from './action.ts'
+export { civilFromDays, daysFromCivil } from './calendar.ts'
 export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeError } from './error.ts'
 export { createParquetEncoder } from './parquet/file-encoder.ts'
 export * from './parquet/parquet-encoder.ts'
+export { formatPartitionValue, isPartitionType, type PartitionValue } from './partition-value.ts'
 export * from './schema.ts'
 export {
   CONDITIONAL_PUT_MARKER_KEY,

@@ -6,42 +6,20 @@
  *
  * @module
  */
+import { daysFromCivil } from '@stream-ingest/delta'
 
 /** 0001-01-01 and 9999-12-31 in days since 1970-01-01. */
 export const DAY_MIN = -719_162
 export const DAY_MAX = 2_932_896
 
+export const SECONDS_PER_DAY = 86_400
+
 /** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z in seconds since the epoch. */
-export const SECOND_MIN: number = DAY_MIN * 86_400
-export const SECOND_MAX: number = DAY_MAX * 86_400 + 86_399
+export const SECOND_MIN: number = DAY_MIN * SECONDS_PER_DAY
+export const SECOND_MAX: number = DAY_MAX * SECONDS_PER_DAY + SECONDS_PER_DAY - 1
 
 const FRACTION_DIGITS_MAX = 9
 const DAYS_OF_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const
-
-/** Days since 1970-01-01 of a date that exists. Counts from 1 March, so that a leap day comes last. */
-export function daysFromCivil(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year
-  const era = Math.floor(y / 400)
-  const yearOfEra = y - era * 400
-  const dayOfYear = (((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) | 0) + day - 1
-  const dayOfEra = yearOfEra * 365 + ((yearOfEra / 4) | 0) - ((yearOfEra / 100) | 0) + dayOfYear
-  return era * 146_097 + dayOfEra - 719_468
-}
-
-/** The year, month and day of a day since 1970-01-01, as `year × 10000 + month × 100 + day`. */
-export function civilFromDays(days: number): number {
-  const z = days + 719_468
-  const era = Math.floor(z / 146_097)
-  const dayOfEra = z - era * 146_097
-  const yearOfEra =
-    ((dayOfEra - ((dayOfEra / 1460) | 0) + ((dayOfEra / 36_524) | 0) - ((dayOfEra / 146_096) | 0)) / 365) | 0
-  const dayOfYear = dayOfEra - (365 * yearOfEra + ((yearOfEra / 4) | 0) - ((yearOfEra / 100) | 0))
-  const shiftedMonth = ((5 * dayOfYear + 2) / 153) | 0
-  const day = dayOfYear - (((153 * shiftedMonth + 2) / 5) | 0) + 1
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-  return year * 10_000 + month * 100 + day
-}
 
 /** `yyyy-MM-dd` in exactly `[start, end)` as days since 1970-01-01; NaN where it is no date. */
 export function parseDay(bytes: Uint8Array, start: number, end: number): number {
@@ -65,7 +43,7 @@ export class InstantReader {
     if (end - start < 10) return false
     const day = dayAt(b, start)
     if (Number.isNaN(day)) return false
-    this.seconds = day * 86_400
+    this.seconds = day * SECONDS_PER_DAY
     let p = start + 10
     if (p === end) return true
     const separator = b[p]!
