@@ -9,19 +9,21 @@ import { quoteValue } from './diagnostic.ts'
 import { type Environment, interpolate } from './interpolation.ts'
 import { parseAwsSecretReference, pickSecretField, SECRET_LENGTH_MAX } from './secret.ts'
 
-/**
- * How `{ from_aws_secret: … }` is met: `accept` takes the reference for good without asking AWS; a map holds the texts
- * that were fetched, by secret id, where an id without a text could not be fetched for the reason given.
- */
-export type AwsSecrets =
-  | 'accept'
-  | ReadonlyMap<string, { readonly text: string } | { readonly problem: string }>
+/** The text of an AWS secret, or why it is not to be had. */
+export type AwsSecret =
+  | { readonly text: string }
+  | {
+      readonly problem: string
+      readonly code?: 'CONFIG_SECRET' | 'CONFIG_UNSUPPORTED'
+      readonly help?: string
+    }
 
 export interface ReaderContext {
   readonly environment: Environment
   /** Reads a small text file, or throws; a relative path starts at the working directory. */
   readonly readFile: (path: string) => string
-  readonly awsSecrets: AwsSecrets
+  /** An AWS secret by its id; null takes the reference for good without looking at the secret. */
+  readonly awsSecret: (id: string) => AwsSecret | null
 }
 
 /** A scalar with its variables put in. */
@@ -130,15 +132,15 @@ export class ConfigReader {
       return null
     }
     this.awsSecretIds.add(parsed.id)
-    const { awsSecrets } = this.context
-    if (awsSecrets === 'accept') return ''
-    const fetched = awsSecrets.get(parsed.id)
-    if (fetched === undefined) return ''
-    if ('problem' in fetched) {
-      this.sink.error('CONFIG_SECRET', span, `AWS secret ${quoteValue(parsed.id)}: ${fetched.problem}`)
+    const secret = this.context.awsSecret(parsed.id)
+    if (secret === null) return ''
+    if ('problem' in secret) {
+      const { problem, code = 'CONFIG_SECRET', help } = secret
+      const message = `AWS secret ${quoteValue(parsed.id)}: ${problem}`
+      this.sink.error(code, span, message, help === undefined ? {} : { help })
       return null
     }
-    const picked = pickSecretField(fetched.text, parsed.field)
+    const picked = pickSecretField(secret.text, parsed.field)
     if (picked === null) {
       this.sink.error(
         'CONFIG_SECRET',

@@ -17,6 +17,7 @@ import {
   type StructType,
   struct,
 } from '@stream-ingest/delta'
+import { ConfigError } from '../error.ts'
 import type { DecodeField } from './decode-field.ts'
 import type { DeltaConfig, DeriveUnit, KafkaMetadataField } from './ingest-config.ts'
 
@@ -69,14 +70,21 @@ export type LayoutInput = Pick<
 >
 
 /**
- * The layout of a configuration that was validated, with its `schema` (see {@link adoptTableSchema} for one without).
+ * The layout of a configuration with its `schema` (see {@link adoptTableSchema} for one without). One that was validated
+ * has a layout; for a schema adopted from a table it throws `CONFIG_CONFLICT` where the two do not fit.
+ *
  * Partition columns that are not declared are nullable in the table, although a record without their value is bad: the
  * rule is this configuration's, and other writers of the table need not share it.
  */
 export function resolveTableLayout(delta: LayoutInput): TableLayout {
   const { layout, problems } = planTableLayout(delta)
-  assert.equal(problems.length, 0, problems[0]?.message)
-  return layout
+  const [first] = problems
+  if (first === undefined) return layout
+  throw new ConfigError(
+    'CONFIG_CONFLICT',
+    problems.map(problem => problem.message).join('; '),
+    first.help === undefined ? {} : { hint: first.help },
+  )
 }
 
 /** The layout, and every reason why it is none. */
@@ -145,8 +153,9 @@ export function describeSource(source: ColumnSource): string {
 }
 
 /**
- * The configuration with the schema of a table that exists, for one that declares none: metadata, derived and
- * undeclared partition columns keep their rules where the table holds them with the types that they have.
+ * The configuration with the schema of a table that exists, for one that declares none: the table decides. Metadata,
+ * derived and undeclared partition columns keep their rules where the table holds them with the types that they have;
+ * metadata columns that the table does not hold are left out.
  */
 export function adoptTableSchema(delta: DeltaConfig, table: StructType): DeltaConfig {
   const own = new Map<string, DataType>()
@@ -155,14 +164,27 @@ export function adoptTableSchema(delta: DeltaConfig, table: StructType): DeltaCo
     if (isDeriveUnit(name) && !own.has(name)) own.set(name, deriveType(name))
   }
   for (const [metadata, name] of delta.metadataColumns) own.set(name, METADATA_TYPES[metadata])
-  const declared = table.fields.filter(({ name, type }) => {
-    const ownType = own.get(name)
-    return (
-      ownType === undefined || ownType.kind !== type.kind || JSON.stringify(ownType) !== JSON.stringify(type)
-    )
-  })
+  const isOwn = ({ name, type }: StructField): boolean => hasSameShape(own.get(name), type)
+  const kept = table.fields.filter(isOwn).map(each => each.name)
+  const declared = table.fields.filter(each => !isOwn(each))
+  const metadataColumns = new Map([...delta.metadataColumns].filter(([, name]) => kept.includes(name)))
   const fields = declared.map(({ name, type, nullable }) => decodeFieldOf(name, type, nullable, [name]))
-  return { ...delta, schema: struct(declared), fields }
+  return { ...delta, schema: struct(declared), fields, metadataColumns }
+}
+
+/** The same type but for what its fields carry besides name, type and nullability. */
+function hasSameShape(own: DataType | undefined, type: DataType): boolean {
+  if (own === undefined || own.kind !== type.kind) return false
+  if (own.kind === 'primitive') return type.kind === 'primitive' && own.name === type.name
+  if (own.kind === 'array') return type.kind === 'array' && hasSameShape(own.element, type.element)
+  if (own.kind !== 'struct' || type.kind !== 'struct') return false
+  return (
+    own.fields.length === type.fields.length &&
+    own.fields.every((each, index) => {
+      const other = type.fields[index]
+      return other !== undefined && other.name === each.name && hasSameShape(each.type, other.type)
+    })
+  )
 }
 
 /** How a Delta type is decoded without a declaration: integers of timestamps are microseconds. */
