@@ -80,8 +80,7 @@ export function advanceTableState(
   actions: readonly Action[],
 ): TableState {
   assert.equal(version, state.version + 1, 'a state goes on to the next version')
-  const replay = new StateReplay()
-  replay.apply(actions)
+  const replay = replayed(actions)
   const metadata = replay.metadata ?? state.metadata
   const txns = new Map(state.txns)
   for (const [appId, txn] of replay.txns) txns.set(appId, txn)
@@ -179,14 +178,23 @@ function stateOfChecksum(
   }
 }
 
-/** A checksum that was left behind by another table, or another commit of this version, names another transaction. */
+/** A checksum that was left behind by another table, or by another commit of this version, says other things. */
 function agreesWith(checksum: VersionChecksum, commit: readonly Action[] | null): boolean {
   if (commit === null) return true
-  const replay = new StateReplay()
-  replay.apply(commit)
-  if (replay.metadata !== null && replay.metadata.id !== checksum.metadata.id) return false
+  const { metadata, txns } = replayed(commit)
+  if (metadata !== null && metadata.id !== checksum.metadata.id) return false
+  if (metadata !== null && metadata.schemaString !== checksum.metadata.schemaString) return false
+  for (const txn of txns.values()) {
+    if (!checksum.txns!.some(t => t.appId === txn.appId && t.version === txn.version)) return false
+  }
   const txnId = commitInfoOf(commit)?.txnId
   return checksum.txnId === null || txnId === undefined || checksum.txnId === txnId
+}
+
+function replayed(actions: readonly Action[]): StateReplay {
+  const replay = new StateReplay()
+  replay.apply(actions)
+  return replay
 }
 
 async function loadFromReplay(
