@@ -15,23 +15,14 @@ export {
   parseTimestamp,
 } from './calendar.ts'
 export { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkpoint.ts'
-export { readCommit, readCommit } from './commit-reader.ts'
+export { readCommit } from './commit-reader.ts'
 export { resolveVersionAt } from './commit-timestamp.ts'
 export type { ConflictReason } from './conflict.ts'
 export { type DataFileOptions, type EncodedDataFile, encodeDataFile, uploadDataFile } from './data-file.ts'
 export { formatDecimal, parseDecimal } from './decimal-text.ts'
 export { type AppendRequest, DeltaTable, type DeltaTableOptions, type UpkeepOutcome } from './delta-table.ts'
 export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeError } from './error.ts'
-export {
-  formatJson,
-  formatJson,
-  JsonNumber,
-  JsonNumber,
-  parseJson,
-  parseJson,
-  parseJsonLossless,
-  parseJsonLossless,
-} from './json.ts'
+export { formatJson, JsonNumber, parseJson, parseJsonLossless } from './json.ts'
 export { type LoadTableStateOptions, loadTableState } from './load-table-state.ts'
 export { LOG_PREFIX } from './log-path.ts'
 export { type CreateTableResult, type CreateTableSpec, createTable } from './operation/create.ts'
@@ -40,42 +31,19 @@ export * from './parquet/parquet-encoder.ts'
 export { type OpenParquetOptions, openParquet, type ParquetFile } from './parquet/parquet-reader.ts'
 export {
   formatPartitionValue,
-  formatPartitionValue,
-  formatPartitionValue,
-  isPartitionType,
   normalizePartitionValue,
   type PartitionValue,
-  type PartitionValue,
-  type PartitionValue,
-  parsePartitionValue,
   parsePartitionValue,
 } from './partition-value.ts'
 export { assertReadable, assertWritable, SNAPSHOT_READER_FEATURES } from './protocol.ts'
 export { type Runtime, systemRuntime } from './runtime.ts'
 export * from './schema.ts'
-export {
-  formatDataType,
-  formatDataType,
-  formatSchemaString,
-  formatSchemaString,
-  parseSchemaString,
-  parseSchemaString,
-  validateTableSchema,
-} from './schema-codec.ts'
-export {
-  type LoadSnapshotOptions,
-  type LoadSnapshotOptions,
-  loadSnapshot,
-  loadSnapshot,
-  Snapshot,
-  Snapshot,
-} from './snapshot.ts'
+export { formatDataType, formatSchemaString, parseSchemaString, validateTableSchema } from './schema-codec.ts'
+export { type LoadSnapshotOptions, loadSnapshot, Snapshot } from './snapshot.ts'
 export {
   collectStatistics,
   formatStatistics,
   parseStatistics,
-  parseStatistics,
-  type Statistics,
   type Statistics,
   statisticsOptionsOf,
 } from './statistics.ts'

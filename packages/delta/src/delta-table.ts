@@ -1,0 +1,193 @@
+/**
+ * A table that is open for appending: its state, and the commits made on it.
+ *
+ * @module
+ */
+import type { Add, Txn } from './action.ts'
+import { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkpoint.ts'
+import { writeChecksum } from './checksum.ts'
+import { DeltaLakeError } from './error.ts'
+import { loadTableState } from './load-table-state.ts'
+import { type CreateTableSpec, createTable } from './operation/create.ts'
+import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
+import { assertReadable } from './protocol.ts'
+import { type Runtime, systemRuntime } from './runtime.ts'
+import type { ObjectStore } from './store/object-store.ts'
+import type { TableState } from './table-state.ts'
+import {
+  type CommitEvents,
+  type CommitOutcome,
+  type CommitRequest,
+  commitTransaction,
+} from './transaction.ts'
+
+export interface DeltaTableOptions {
+  readonly runtime?: Runtime
+}
+
+/** What an append adds: files that are uploaded already, and the progress that they stand for. */
+export interface AppendRequest {
+  readonly adds: readonly Add[]
+  /** Physical rows of each add. */
+  readonly rowCounts: readonly number[]
+  readonly txns: readonly Txn[]
+  /** App ids whose progress decided what is appended; those of `txns` are always included. */
+  readonly readAppIds?: Iterable<string>
+  readonly operation?: string
+  readonly operationParameters?: Readonly<Record<string, unknown>>
+  readonly operationMetrics?: Readonly<Record<string, string>>
+  readonly userMetadata?: string
+  /** Stable over the attempts of one append; a fresh one is made where absent. */
+  readonly txnId?: string
+}
+
+/** Files of the log that are worth having and whose absence costs time only. */
+export interface UpkeepOutcome {
+  readonly checksum: 'written' | 'exists' | 'unknown-totals' | { readonly error: unknown }
+  readonly checkpoint: 'not-due' | CheckpointOutcome | { readonly error: unknown }
+}
+
+export class DeltaTable {
+  readonly store: ObjectStore
+  readonly runtime: Runtime
+  #state: TableState
+  #stateReadAtMs: number
+  #checkpointsDeclined = false
+
+  private constructor(store: ObjectStore, state: TableState, runtime: Runtime) {
+    this.store = store
+    this.runtime = runtime
+    this.#state = state
+    this.#stateReadAtMs = runtime.now()
+  }
+
+  /**
+   * Opens the table at its newest version: four requests on a healthy table of any size.
+   *
+   * @returns null where there is no table
+   * @throws DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED`, `DELTA_LOG_CORRUPT`, `DELTA_LOG_GAP`, what the store throws
+   */
+  static async open(store: ObjectStore, options: DeltaTableOptions = {}): Promise<DeltaTable | null> {
+    const runtime = options.runtime ?? systemRuntime
+    const state = await loadTableState(store, { nowMs: runtime.now() })
+    if (state === null) return null
+    assertReadable(state.protocol)
+    return new DeltaTable(store, state, runtime)
+  }
+
+  /** Opens the table, after creating it where there is none. Of several creators one wins; the others open its table. */
+  static async openOrCreate(
+    store: ObjectStore,
+    spec: CreateTableSpec,
+    options: DeltaTableOptions = {},
+  ): Promise<{ table: DeltaTable; created: boolean }> {
+    const runtime = options.runtime ?? systemRuntime
+    const { status, state } = await createTable(store, spec, runtime)
+    assertReadable(state.protocol)
+    const table = new DeltaTable(store, state, runtime)
+    if (status === 'created') await table.upkeep()
+    return { table, created: status === 'created' }
+  }
+
+  get state(): TableState {
+    return this.#state
+  }
+
+  /**
+   * Reads the newest version.
+   *
+   * @throws DeltaLakeError `DELTA_TABLE_CHANGED` where the table is gone or is another one
+   */
+  async reload(): Promise<void> {
+    const readAtMs = this.runtime.now()
+    const state = await loadTableState(this.store, { nowMs: readAtMs })
+    if (state === null) {
+      throw new DeltaLakeError('DELTA_TABLE_CHANGED', `the table ${this.store.uri} is gone`)
+    }
+    if (state.metadata.id !== this.#state.metadata.id) {
+      throw new DeltaLakeError(
+        'DELTA_TABLE_CHANGED',
+        `the table ${this.store.uri} was replaced: its id was \`${this.#state.metadata.id}\` and is \`${state.metadata.id}\``,
+      )
+    }
+    if (state.version < this.#state.version) {
+      throw new DeltaLakeError(
+        'DELTA_TABLE_CHANGED',
+        `the table ${this.store.uri} went back from version ${this.#state.version} to ${state.version}`,
+      )
+    }
+    this.#state = state
+    this.#stateReadAtMs = readAtMs
+  }
+
+  /**
+   * Appends in one atomic commit. After `committed` the table stands at the new version; after `conflict` it still
+   * stands where it was, and the caller decides whether to `reload`.
+   */
+  async append(request: AppendRequest, events?: CommitEvents): Promise<CommitOutcome> {
+    const commit: CommitRequest = {
+      operation: request.operation ?? 'WRITE',
+      operationParameters: request.operationParameters ?? {
+        mode: 'Append',
+        partitionBy: JSON.stringify(this.#state.metadata.partitionColumns),
+      },
+      operationMetrics: request.operationMetrics ?? {},
+      ...(request.userMetadata === undefined ? {} : { userMetadata: request.userMetadata }),
+      actions: {
+        adds: request.adds,
+        removes: [],
+        txns: request.txns,
+        domainMetadata: [],
+        metadata: null,
+        protocol: null,
+      },
+      reads: { appIds: new Set(request.readAppIds ?? []), filePaths: new Set(), wholeTable: false },
+      rowCounts: request.rowCounts,
+      txnId: request.txnId ?? this.runtime.uuid(),
+    }
+    const outcome = await commitTransaction(
+      this.store,
+      this.#state,
+      this.#stateReadAtMs,
+      commit,
+      this.runtime,
+      events,
+    )
+    if (outcome.status === 'committed') {
+      this.#state = outcome.state
+      this.#stateReadAtMs = this.runtime.now()
+    }
+    return outcome
+  }
+
+  /**
+   * Writes this version's checksum and, where one is due, a checkpoint. Never throws: the commit stands whatever
+   * happens here.
+   *
+   * @param encoder absent: no checkpoint is considered
+   */
+  async upkeep(encoder?: ParquetEncoder, interval?: number): Promise<UpkeepOutcome> {
+    const state = this.#state
+    // Crash from here on: a longer replay for the next reader; the next commit sees that a checkpoint is due.
+    let checksum: UpkeepOutcome['checksum']
+    try {
+      checksum = await writeChecksum(this.store, state)
+    } catch (error) {
+      checksum = { error }
+    }
+    let checkpoint: UpkeepOutcome['checkpoint'] = 'not-due'
+    if (encoder !== undefined && !this.#checkpointsDeclined && checkpointDue(state, interval)) {
+      try {
+        const outcome = await writeCheckpoint(this.store, state.version, encoder, this.runtime)
+        checkpoint = outcome
+        const { version, status } = outcome
+        if (status === 'declined') this.#checkpointsDeclined = true
+        else if (version > (this.#state.checkpointVersion ?? -1))
+          this.#state = { ...this.#state, checkpointVersion: version }
+      } catch (error) {
+        checkpoint = { error }
+      }
+    }
+    return { checksum, checkpoint }
+  }
+}
