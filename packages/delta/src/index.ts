@@ -38,7 +38,13 @@ export {
 export { assertReadable, assertWritable, SNAPSHOT_READER_FEATURES } from './protocol.ts'
 export { type Runtime, systemRuntime } from './runtime.ts'
 export * from './schema.ts'
-export { formatDataType, formatSchemaString, parseSchemaString, validateTableSchema } from './schema-codec.ts'
+export {
+  formatDataType,
+  formatSchemaString,
+  isPartitionType,
+  parseSchemaString,
+  validateTableSchema,
+} from './schema-codec.ts'
 export { type LoadSnapshotOptions, loadSnapshot, Snapshot } from './snapshot.ts'
 export {
   collectStatistics,
