@@ -40,6 +40,8 @@ export const EARLIEST_TIMESTAMP = -2n
 
 const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
 const GROUP_COORDINATOR = 0
+/** Advisory: the caller is not to wait for it long. */
+const GROUP_COMMIT_ATTEMPTS_MAX = 6
 /** A commit by no member: accepted while the group has none. */
 const NO_GENERATION = -1
 
@@ -212,18 +214,28 @@ export class KafkaCluster {
         committedMetadata: null,
       })),
     }))
-    await this.retrying(async () => {
-      const connection = await this.coordinator(groupId)
-      const response = await connection.request(offsetCommitV8.api, groupId, NO_GENERATION, '', null, topics)
-      for (const { errorCode } of response.topics.flatMap(topic => topic.partitions)) {
-        if (errorCode === 0) continue
-        throw protocolError(errorCode, `group \`${groupId}\``, {
-          operation: 'Read',
-          resource: 'group',
-          name: groupId,
-        })
-      }
-    })
+    await this.retrying(
+      async () => {
+        const connection = await this.coordinator(groupId)
+        const response = await connection.request(
+          offsetCommitV8.api,
+          groupId,
+          NO_GENERATION,
+          '',
+          null,
+          topics,
+        )
+        for (const { errorCode } of response.topics.flatMap(topic => topic.partitions)) {
+          if (errorCode === 0) continue
+          throw protocolError(errorCode, `group \`${groupId}\``, {
+            operation: 'Read',
+            resource: 'group',
+            name: groupId,
+          })
+        }
+      },
+      Math.min(this.options.retry.attemptsMax, GROUP_COMMIT_ATTEMPTS_MAX),
+    )
   }
 
   /** Ends all connections and waits; afterwards nothing of this cluster runs. */

@@ -26,8 +26,6 @@ export interface KafkaSourceOptions {
   readonly retry?: RetryPolicy
   /** Most bytes to hold ahead of `read`, as they came over the wire; `kafka.fetch_max_bytes` by default. */
   readonly readAheadMaxBytes?: number
-  /** Told where a group commit failed, which is no error of the pipeline. */
-  readonly onGroupCommitFailure?: (error: unknown) => void
   /** For OAuth token endpoints; the global `fetch` by default. */
   readonly fetchUrl?: Fetch
 }
@@ -39,8 +37,6 @@ export interface KafkaSource extends MessageSource {
   listTopics(): Promise<string[]>
   /** Where the configured group stands; partitions it never committed are missing. */
   fetchGroupOffsets(): Promise<Map<TopicPartition, bigint>>
-  /** As `commitGroupOffsets`, but a failure is thrown. */
-  commitGroupOffsetsStrictly(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void>
 }
 
 /**
@@ -148,14 +144,6 @@ class StaticKafkaSource implements KafkaSource {
   }
 
   async commitGroupOffsets(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void> {
-    try {
-      await this.commitGroupOffsetsStrictly(offsets)
-    } catch (error) {
-      this.options.onGroupCommitFailure?.(error)
-    }
-  }
-
-  async commitGroupOffsetsStrictly(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void> {
     await this.cluster.commitGroupOffsets(this.config.consumerGroup, offsets)
   }
 

@@ -73,7 +73,10 @@ export interface MessageSource {
   read(budget: ReadBudget): Promise<readonly SourceChunk[]>
   /** Log end (last stable offset under read_committed) and log start of each assigned partition, asked now. */
   endOffsets(): Promise<Map<TopicPartition, { readonly startOffset: bigint; readonly endOffset: bigint }>>
-  /** Advisory: tells Kafka's group how far the table is, for lag tools. Failing is no error of the pipeline. */
+  /**
+   * Advisory: tells Kafka's group how far the table is, for lag tools. Rejects where that fails, which is no error of
+   * the pipeline.
+   */
   commitGroupOffsets(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void>
   /** Losses since the last call (only where the policy allows going on). */
   takeLosses(): readonly OffsetLoss[]

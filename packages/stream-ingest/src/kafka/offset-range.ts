@@ -9,7 +9,7 @@ import { EARLIEST_TIMESTAMP, type KafkaCluster, LATEST_TIMESTAMP } from './clust
 import type { TopicPartition } from './message-source.ts'
 
 /** The offsets of a log: `[startOffset, endOffset)`; `endOffset` itself may be fetched too. */
-interface OffsetRange {
+export interface OffsetRange {
   readonly startOffset: bigint
   readonly endOffset: bigint
 }
@@ -46,7 +46,8 @@ export async function resolveOutOfRange(
   }
 }
 
-function outOfRange(target: TopicPartition, wanted: bigint, range: OffsetRange): KafkaError {
+/** The error that names what was wanted, what is there, and how much is lost. */
+export function outOfRange(target: TopicPartition, wanted: bigint, range: OffsetRange): KafkaError {
   const { topic, partition } = target
   const { startOffset, endOffset } = range
   const lostCount = wanted < startOffset ? startOffset - wanted : 0n

@@ -19,6 +19,12 @@ export {
   type MessageSummary,
   MessageSummaryBuilder,
 } from './generate-messages.ts'
+export { KILL_POINTS, type KillPlan, type KillPoint, killingStore, parseKillPlan } from './kill-point.ts'
+export {
+  MemoryKafka,
+  type MemorySourceCall,
+  type MemorySourceOptions,
+} from './memory-source.ts'
 export {
   API_KEYS,
   type ApiName,
