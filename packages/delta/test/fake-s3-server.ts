@@ -67,7 +67,7 @@ interface Answer {
 }
 
 /** How long the `race` mode waits between looking and writing: requests sent together arrive within it. */
-const RACE_WINDOW_MS = 20
+const RACE_WINDOW_MS = 50
 
 export class FakeS3Server {
   readonly requests: FakeS3Request[] = []

@@ -60,12 +60,11 @@ async function sendParts(upload: MultipartUpload, uploadId: string | undefined):
   const partBytes = Math.max(upload.partBytes, Math.ceil(body.byteLength / PARTS_MAX))
   const partCount = Math.ceil(body.byteLength / partBytes)
   const parts: CompletedPart[] = new Array(partCount)
-  // The first part that fails ends the others, whose outcome no longer matters.
-  const failed = new AbortController()
-  const signal = upload.signal ? AbortSignal.any([upload.signal, failed.signal]) : failed.signal
+  const sendOptions = upload.signal ? { abortSignal: upload.signal } : {}
   let nextIndex = 0
+  let hasFailed = false
   const sendInTurn = async (): Promise<void> => {
-    while (nextIndex < partCount && !signal.aborted) {
+    while (nextIndex < partCount && !hasFailed) {
       const index = nextIndex++
       const command = new sdk.s3.UploadPartCommand({
         Bucket: target.Bucket,
@@ -75,7 +74,10 @@ async function sendParts(upload: MultipartUpload, uploadId: string | undefined):
         Body: body.subarray(index * partBytes, (index + 1) * partBytes),
         ChecksumAlgorithm: 'CRC32',
       })
-      const sent = await sdk.client.send(command, { abortSignal: signal })
+      const sent = await sdk.client.send(command, sendOptions).catch((error: unknown) => {
+        hasFailed = true
+        throw upload.explain(error, 'UploadPart')
+      })
       parts[index] = {
         PartNumber: index + 1,
         ETag: sent.ETag,
@@ -83,13 +85,11 @@ async function sendParts(upload: MultipartUpload, uploadId: string | undefined):
       }
     }
   }
-  try {
-    await Promise.all(Array.from({ length: Math.min(PARTS_IN_FLIGHT_MAX, partCount) }, sendInTurn))
-    upload.signal?.throwIfAborted()
-  } catch (error) {
-    failed.abort()
-    throw upload.explain(error, 'UploadPart')
-  }
+  // All are awaited, the failed upload's too: a part that ends after the upload was given up would stay in the bucket.
+  const inFlightCount = Math.min(PARTS_IN_FLIGHT_MAX, partCount)
+  const settled = await Promise.allSettled(Array.from({ length: inFlightCount }, sendInTurn))
+  const failed = settled.find(outcome => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
   return parts
 }
 

@@ -117,6 +117,7 @@ test('a lost 200 is repeated by the SDK, and its own object is reported as one t
 test('a conditional put without a definite answer is unknown, and says why', async () => {
   const faults: [FakeS3Fault, RegExp][] = [
     [{ kind: 'answer', status: 409, code: 'ConditionalRequestConflict' }, /ConditionalRequestConflict/],
+    [{ kind: 'answer', status: 409, code: 'SomeOtherConflict' }, /SomeOtherConflict/],
     [{ kind: 'answer', status: 500, code: 'InternalError' }, /InternalError/],
     [{ kind: 'answer', status: 503, code: 'SlowDown' }, /SlowDown/],
     [{ kind: 'reset' }, /ECONNRESET/],
