@@ -27,7 +27,10 @@ function userEvents(rowCount) {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
     return seed / 2 ** 32
   }
-  const hex = (limit, digits) => Math.floor(random() * limit).toString(16).padStart(digits, '0')
+  const hex = (limit, digits) =>
+    Math.floor(random() * limit)
+      .toString(16)
+      .padStart(digits, '0')
   for (let i = 0; i < rowCount; i++) {
     const ms = start + i * 37
     userId.appendNumber(Math.floor(random() * 1e6))
@@ -68,7 +71,8 @@ for (const options of variants) {
     rounds.push({ cpuUs: user + system, wallUs, sizeBytes: bytes.length })
   }
   const best = rounds.reduce((a, b) => (b.cpuUs < a.cpuUs ? b : a))
-  const name = options.compressionLevel === undefined ? options.codec : `${options.codec} (${options.compressionLevel})`
+  const name =
+    options.compressionLevel === undefined ? options.codec : `${options.codec} (${options.compressionLevel})`
   console.log(
     name.padEnd(17) +
       (best.cpuUs / ROWS).toFixed(3).padStart(10) +
