@@ -1,0 +1,17 @@
+/**
+ * Writes the pages and files that derive from declarations in the sources. A test fails where they are stale.
+ *
+ * Usage: node --conditions=source scripts/generate-docs.mjs
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+
+const root = new URL('../', import.meta.url)
+const { createReference } = await import('../packages/stream-ingest/src/config/reference.ts')
+const { createJsonSchema } = await import('../packages/stream-ingest/src/config/json-schema.ts')
+
+await mkdir(new URL('docs/reference/', root), { recursive: true })
+await writeFile(new URL('docs/reference/config.md', root), createReference())
+await writeFile(
+  new URL('docs/reference/config.schema.json', root),
+  `${JSON.stringify(createJsonSchema(), null, 2)}\n`,
+)
