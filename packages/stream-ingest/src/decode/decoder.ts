@@ -4,10 +4,13 @@
  * @module
  */
 
-import type { StructType } from '@stream-ingest/delta'
 import type { ColumnBuilder } from '@stream-ingest/delta/column'
+import type { DecodeField } from '../config/decode-field.ts'
 
-/** Why a record does not fit. `path` is the payload path (`$.user.id`), or `$` for the whole value. */
+/**
+ * Why a record does not fit. `path` is the payload path (`$.user.id`), `$` for the whole value, or what of the record
+ * is at fault (`kafka.key`, `kafka.headers.NAME`, `kafka.timestamp`).
+ */
 export interface BadRecordReason {
   readonly code: 'RECORD_NOT_JSON' | 'RECORD_INVALID'
   readonly path: string
@@ -25,5 +28,8 @@ export interface Decoder {
   decodeNull(): BadRecordReason | null
 }
 
-/** `builders[i]` belongs to `schema.fields[i]`. */
-export type DecoderFactory = (schema: StructType, builders: readonly ColumnBuilder[]) => Decoder
+/**
+ * `builders[i]` belongs to `fields[i]`. Fields whose source is not the payload (the record's key, a header) are left to
+ * the caller.
+ */
+export type DecoderFactory = (fields: readonly DecodeField[], builders: readonly ColumnBuilder[]) => Decoder

@@ -1,0 +1,174 @@
+/**
+ * Columns that are not decoded from the payload: from the key or a header, derived, or checked for the partition.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import {
+  type BinaryBuilder,
+  type ColumnBuilder,
+  Int64Builder,
+  NumberBuilder,
+} from '@stream-ingest/delta/column'
+import type { DecodeField } from '../config/decode-field.ts'
+import type { BadRecordReason } from './decoder.ts'
+import { secondAt, type UnitOfInstant } from './derived-value.ts'
+import { pathSegment } from './found-value.ts'
+import { SECOND_MAX, SECOND_MIN } from './instant.ts'
+import { HeaderCursor, type RecordOrigin, type RecordView } from './record-view.ts'
+import { TextValue } from './text-value.ts'
+import { isUtf8 } from './utf8.ts'
+
+/** Appends one value of a record to its column, or says why it cannot. Runs after the payload was decoded. */
+export interface ColumnWriter {
+  append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null
+}
+
+const MS_PER_SECOND = 1_000
+
+/** A column read from the record's key or a header. */
+export class TextColumnWriter implements ColumnWriter {
+  private readonly column: string
+  private readonly value: TextValue
+  /** Null for the key. */
+  private readonly headerName: Uint8Array | null
+  private readonly path: string
+  private readonly cursor = new HeaderCursor()
+
+  constructor(field: DecodeField, builder: ColumnBuilder, depthMax: number) {
+    this.column = field.name
+    this.value = new TextValue(field, builder, depthMax)
+    this.headerName = field.source.kind === 'header' ? new TextEncoder().encode(field.source.name) : null
+    this.path =
+      field.source.kind === 'header' ? `kafka.headers${pathSegment(field.source.name)}` : 'kafka.key'
+  }
+
+  append(view: RecordView, index: number): BadRecordReason | null {
+    let start = view.keyStart[index]!
+    let end = view.keyEnd[index]!
+    if (this.headerName !== null) {
+      start = -1
+      const { cursor } = this
+      cursor.reset(view, index)
+      while (cursor.next()) {
+        if (!isEqual(view.bytes, cursor.keyStart, cursor.keyEnd, this.headerName)) continue
+        start = cursor.valueStart
+        end = cursor.valueEnd
+      }
+    }
+    const message = this.cursor.isDamaged
+      ? 'the headers are damaged'
+      : this.value.append(view.bytes, start, end)
+    return message === null ? null : invalid(this.path, this.column, message)
+  }
+}
+
+/** A unit of a timestamp or date; null where that is null. */
+export class DerivedWriter implements ColumnWriter {
+  private readonly builder: ColumnBuilder
+  private readonly unit: UnitOfInstant
+  private readonly input: ColumnBuilder
+
+  constructor(builder: ColumnBuilder, unit: UnitOfInstant, input: ColumnBuilder) {
+    this.builder = builder
+    this.unit = unit
+    this.input = input
+  }
+
+  append(): BadRecordReason | null {
+    const second = secondAt(this.input, this.input.length - 1)
+    if (second === null) this.builder.appendNull()
+    else appendInteger(this.builder, this.unit.ofSecond(second))
+    return null
+  }
+}
+
+/** A unit of the record's timestamp. */
+export class KafkaDerivedWriter implements ColumnWriter {
+  private readonly column: string
+  private readonly builder: ColumnBuilder
+  private readonly unit: UnitOfInstant
+
+  constructor(column: string, builder: ColumnBuilder, unit: UnitOfInstant) {
+    this.column = column
+    this.builder = builder
+    this.unit = unit
+  }
+
+  append(view: RecordView, index: number): BadRecordReason | null {
+    const timestampMs = view.timestamp[index]!
+    const second = Math.floor(timestampMs / MS_PER_SECOND)
+    if (timestampMs === -1 || second < SECOND_MIN || second > SECOND_MAX) {
+      const found = timestampMs === -1 ? 'a record without timestamp' : `the timestamp ${timestampMs}`
+      const message = `expected a Kafka timestamp of the years 0001 to 9999 to derive the column from, found ${found}`
+      return invalid('kafka.timestamp', this.column, message)
+    }
+    appendInteger(this.builder, this.unit.ofSecond(second))
+    return null
+  }
+}
+
+/** Puts a unit of the record's timestamp where the payload had nothing. */
+export class FallbackWriter extends KafkaDerivedWriter {
+  private readonly decoded: ColumnBuilder
+
+  constructor(column: string, builder: ColumnBuilder, unit: UnitOfInstant) {
+    super(column, builder, unit)
+    this.decoded = builder
+  }
+
+  override append(view: RecordView, index: number): BadRecordReason | null {
+    const row = this.decoded.length - 1
+    if (!this.decoded.isNullAt(row)) return null
+    this.decoded.truncate(row)
+    return super.append(view, index)
+  }
+}
+
+/**
+ * A partition value is text in the log, and empty text is null there (PROTOCOL.md › Partition Value Serialization): what
+ * has no such form must not get into the table.
+ */
+export class PartitionTextCheck implements ColumnWriter {
+  private readonly column: string
+  private readonly nullable: boolean
+  private readonly builder: BinaryBuilder
+
+  constructor(column: string, nullable: boolean, builder: BinaryBuilder) {
+    this.column = column
+    this.nullable = nullable
+    this.builder = builder
+  }
+
+  append(): BadRecordReason | null {
+    const { builder } = this
+    const row = builder.length - 1
+    if (builder.isNullAt(row)) return null
+    const start = builder.startOf(row)
+    const end = builder.endOf(row)
+    if (start === end && !this.nullable) {
+      const message = 'expected a value, found the empty one, which is null in a partition column'
+      return invalid('$', this.column, message)
+    }
+    if (builder.type.name === 'string' || isUtf8(builder.data, start, end)) return null
+    return invalid('$', this.column, 'expected bytes that are UTF-8 in a partition column, found others')
+  }
+}
+
+function appendInteger(builder: ColumnBuilder, value: number): void {
+  if (builder instanceof NumberBuilder) builder.append(value)
+  else {
+    assert(builder instanceof Int64Builder, 'a derived column holds integers or dates')
+    builder.appendNumber(value)
+  }
+}
+
+function invalid(path: string, column: string, message: string): BadRecordReason {
+  return { code: 'RECORD_INVALID', path, column, message }
+}
+
+function isEqual(b: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (end - start !== other.length) return false
+  for (let i = 0; i < other.length; i++) if (b[start + i] !== other[i]) return false
+  return true
+}

@@ -1,0 +1,190 @@
+/**
+ * The columns of a record's metadata: topic, partition, offset, timestamp, key and headers.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import {
+  BinaryBuilder,
+  type ColumnBuilder,
+  Int64Builder,
+  ListBuilder,
+  NumberBuilder,
+  StructBuilder,
+} from '@stream-ingest/delta/column'
+import type { KafkaMetadataField } from '../config/ingest-config.ts'
+import type { ColumnWriter } from './column-writer.ts'
+import type { BadRecordReason } from './decoder.ts'
+import { SECOND_MAX, SECOND_MIN } from './instant.ts'
+import { HeaderCursor, type RecordOrigin, type RecordView } from './record-view.ts'
+import { isUtf8 } from './utf8.ts'
+
+const MS_PER_SECOND = 1_000
+const MICROS_PER_MS = 1_000
+
+/** Kafka's offset deltas within a batch are 32 bits, so a base below this leaves the sum exact. */
+const EXACT_BASE_MAX = Number.MAX_SAFE_INTEGER - 0x8000_0000
+
+export function createMetadataWriter(
+  metadata: KafkaMetadataField,
+  column: string,
+  builder: ColumnBuilder,
+): ColumnWriter {
+  switch (metadata) {
+    case 'topic':
+      assert(builder instanceof BinaryBuilder)
+      return new TopicWriter(builder)
+    case 'partition':
+      assert(builder instanceof NumberBuilder)
+      return new PartitionWriter(builder)
+    case 'offset':
+      assert(builder instanceof Int64Builder)
+      return new OffsetWriter(builder)
+    case 'timestamp':
+      assert(builder instanceof Int64Builder)
+      return new TimestampWriter(column, builder)
+    case 'key':
+      assert(builder instanceof BinaryBuilder)
+      return new KeyWriter(builder)
+    case 'headers':
+      assert(builder instanceof ListBuilder)
+      return new HeadersWriter(column, builder)
+  }
+}
+
+class TopicWriter implements ColumnWriter {
+  private readonly builder: BinaryBuilder
+  private topic = ''
+  private topicBytes: Uint8Array = new Uint8Array(0)
+
+  constructor(builder: BinaryBuilder) {
+    this.builder = builder
+  }
+
+  append(_view: RecordView, _index: number, { topic }: RecordOrigin): null {
+    if (topic !== this.topic) {
+      this.topic = topic
+      this.topicBytes = new TextEncoder().encode(topic)
+    }
+    this.builder.append(this.topicBytes)
+    return null
+  }
+}
+
+class PartitionWriter implements ColumnWriter {
+  private readonly builder: NumberBuilder
+
+  constructor(builder: NumberBuilder) {
+    this.builder = builder
+  }
+
+  append(_view: RecordView, _index: number, { partition }: RecordOrigin): null {
+    this.builder.append(partition)
+    return null
+  }
+}
+
+class OffsetWriter implements ColumnWriter {
+  private readonly builder: Int64Builder
+  private baseOffset = 0n
+  private base = 0
+
+  constructor(builder: Int64Builder) {
+    this.builder = builder
+  }
+
+  append(view: RecordView, index: number): null {
+    if (view.baseOffset !== this.baseOffset) {
+      this.baseOffset = view.baseOffset
+      this.base = Number(view.baseOffset)
+    }
+    const delta = view.offsetDelta[index]!
+    if (this.base <= EXACT_BASE_MAX) this.builder.appendNumber(this.base + delta)
+    else this.builder.append(view.baseOffset + BigInt(delta))
+    return null
+  }
+}
+
+class TimestampWriter implements ColumnWriter {
+  private readonly column: string
+  private readonly builder: Int64Builder
+
+  constructor(column: string, builder: Int64Builder) {
+    this.column = column
+    this.builder = builder
+  }
+
+  append(view: RecordView, index: number): BadRecordReason | null {
+    const timestampMs = view.timestamp[index]!
+    const micros = timestampMs * MICROS_PER_MS
+    if (timestampMs === -1) {
+      this.builder.appendNull()
+    } else if (Number.isSafeInteger(micros)) {
+      this.builder.appendNumber(micros)
+    } else {
+      const second = Math.floor(timestampMs / MS_PER_SECOND)
+      if (second < SECOND_MIN || second > SECOND_MAX) return outOfRange(this.column, timestampMs)
+      this.builder.append(BigInt(timestampMs) * BigInt(MICROS_PER_MS))
+    }
+    return null
+  }
+}
+
+function outOfRange(column: string, timestampMs: number): BadRecordReason {
+  const message = `expected a Kafka timestamp of the years 0001 to 9999 in milliseconds, found ${timestampMs}`
+  return { code: 'RECORD_INVALID', path: 'kafka.timestamp', column, message }
+}
+
+class KeyWriter implements ColumnWriter {
+  private readonly builder: BinaryBuilder
+
+  constructor(builder: BinaryBuilder) {
+    this.builder = builder
+  }
+
+  append(view: RecordView, index: number): null {
+    const start = view.keyStart[index]!
+    if (start < 0) this.builder.appendNull()
+    else this.builder.appendRange(view.bytes, start, view.keyEnd[index]!)
+    return null
+  }
+}
+
+class HeadersWriter implements ColumnWriter {
+  private readonly column: string
+  private readonly builder: ListBuilder
+  private readonly header: StructBuilder
+  private readonly key: BinaryBuilder
+  private readonly value: BinaryBuilder
+  private readonly cursor = new HeaderCursor()
+
+  constructor(column: string, builder: ListBuilder) {
+    this.column = column
+    this.builder = builder
+    assert(builder.element instanceof StructBuilder)
+    this.header = builder.element
+    const [key, value] = builder.element.fields
+    assert(key instanceof BinaryBuilder && value instanceof BinaryBuilder)
+    this.key = key
+    this.value = value
+  }
+
+  append(view: RecordView, index: number): BadRecordReason | null {
+    const { cursor } = this
+    cursor.reset(view, index)
+    while (cursor.next()) {
+      if (!isUtf8(view.bytes, cursor.keyStart, cursor.keyEnd)) return this.bad('a header’s name is not UTF-8')
+      this.key.appendRange(view.bytes, cursor.keyStart, cursor.keyEnd)
+      if (cursor.valueStart < 0) this.value.appendNull()
+      else this.value.appendRange(view.bytes, cursor.valueStart, cursor.valueEnd)
+      this.header.appendPresent()
+    }
+    if (cursor.isDamaged) return this.bad('the headers are damaged')
+    this.builder.appendEnd()
+    return null
+  }
+
+  private bad(message: string): BadRecordReason {
+    return { code: 'RECORD_INVALID', path: 'kafka.headers', column: this.column, message }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Kafka records to rows of the table: one whole row for each, or none and the reason.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import {
+  type BatchBuilder,
+  type BinaryBuilder,
+  type ColumnBuilder,
+  createColumnBuilder,
+} from '@stream-ingest/delta/column'
+import type { DecodeField } from '../config/decode-field.ts'
+import type { TableColumn, TableLayout } from '../config/table-layout.ts'
+import {
+  type ColumnWriter,
+  DerivedWriter,
+  FallbackWriter,
+  KafkaDerivedWriter,
+  PartitionTextCheck,
+  TextColumnWriter,
+} from './column-writer.ts'
+import type { BadRecordReason, Decoder } from './decoder.ts'
+import { UnitOfInstant } from './derived-value.ts'
+import { createJsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
+import { JSON_DEPTH_MAX } from './json-scanner.ts'
+import { createMetadataWriter } from './metadata-writer.ts'
+import type { RecordOrigin, RecordView } from './record-view.ts'
+
+export class RecordWriter {
+  private readonly batch: BatchBuilder
+  private readonly decoder: Decoder
+  /** Columns that are not decoded from the payload; derived ones last, for they may read the others. */
+  private readonly writers: readonly ColumnWriter[]
+  /** Values of the payload that no column holds but a derived one needs. One row at most. */
+  private readonly hidden: readonly ColumnBuilder[]
+
+  /**
+   * @param batch its columns are those of the layout; nobody else may append to it
+   * @param limits of the payload
+   */
+  constructor(layout: TableLayout, batch: BatchBuilder, limits: JsonDecoderLimits = {}) {
+    assert(batch.columns.length === layout.columns.length, 'the batch has the columns of the layout')
+    this.batch = batch
+    const plan = planColumns(layout, batch, limits.depthMax ?? JSON_DEPTH_MAX)
+    this.decoder = createJsonDecoder(plan.fields, plan.builders, limits)
+    this.writers = plan.writers
+    this.hidden = plan.hidden
+  }
+
+  /**
+   * Appends record `index` as the batch's next row. A null value makes a row of key and metadata where the columns of
+   * the payload may be null.
+   *
+   * Where the record does not fit, the batch is as it was.
+   */
+  append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null {
+    const { batch, hidden, writers } = this
+    for (let i = 0; i < hidden.length; i++) hidden[i]!.truncate(0)
+    const start = view.valueStart[index]!
+    let bad =
+      start < 0 ? this.decoder.decodeNull() : this.decoder.decode(view.bytes, start, view.valueEnd[index]!)
+    for (let i = 0; i < writers.length && bad === null; i++) {
+      bad = writers[i]!.append(view, index, origin)
+    }
+    if (bad === null) batch.endRow()
+    else batch.rollBackRow()
+    return bad
+  }
+}
+
+interface ColumnsPlan {
+  readonly fields: DecodeField[]
+  readonly builders: ColumnBuilder[]
+  readonly writers: ColumnWriter[]
+  readonly hidden: ColumnBuilder[]
+}
+
+function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number): ColumnsPlan {
+  const plan: ColumnsPlan = { fields: [], builders: [], writers: [], hidden: [] }
+  const last: ColumnWriter[] = []
+  for (const [index, column] of layout.columns.entries()) {
+    const builder = batch.columns[index]!
+    const { source } = column
+    switch (source.kind) {
+      case 'decode':
+        if (source.field.source.kind === 'payload') addPayload(plan, source.field, builder)
+        else plan.writers.push(new TextColumnWriter(source.field, builder, depthMax))
+        break
+      case 'decode_or_derive':
+        addPayload(plan, { ...source.field, nullable: true }, builder)
+        last.push(new FallbackWriter(column.field.name, builder, new UnitOfInstant(source.as)))
+        break
+      case 'derive': {
+        const unit = new UnitOfInstant(source.as)
+        if (source.from.kind === 'kafka_timestamp') {
+          last.push(new KafkaDerivedWriter(column.field.name, builder, unit))
+        } else {
+          const input = derivedInput(plan, layout, batch, source.from.field, source.from.column, column)
+          last.push(new DerivedWriter(builder, unit, input))
+        }
+        break
+      }
+      case 'kafka':
+        plan.writers.push(createMetadataWriter(source.field, column.field.name, builder))
+        break
+    }
+    if (column.isPartition) addPartitionCheck(column, builder, last)
+  }
+  plan.writers.push(...last)
+  return plan
+}
+
+function addPayload(plan: ColumnsPlan, field: DecodeField, builder: ColumnBuilder): void {
+  plan.fields.push(field)
+  plan.builders.push(builder)
+}
+
+/** The builder that a derived column reads: the column with the same value, or a hidden one. */
+function derivedInput(
+  plan: ColumnsPlan,
+  layout: TableLayout,
+  batch: BatchBuilder,
+  field: DecodeField,
+  column: string | null,
+  derived: TableColumn,
+): ColumnBuilder {
+  const same = layout.columns.findIndex(c => c.field.name === column)
+  if (same >= 0) return batch.columns[same]!
+  const hidden = createColumnBuilder(field.type)
+  plan.hidden.push(hidden)
+  addPayload(plan, { ...field, name: derived.field.name }, hidden)
+  return hidden
+}
+
+function addPartitionCheck({ field }: TableColumn, builder: ColumnBuilder, writers: ColumnWriter[]): void {
+  if (field.type.kind !== 'primitive') return
+  const { name } = field.type
+  if (name === 'binary' || (name === 'string' && !field.nullable)) {
+    writers.push(new PartitionTextCheck(field.name, field.nullable, builder as BinaryBuilder))
+  }
+}
