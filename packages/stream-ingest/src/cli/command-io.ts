@@ -1,0 +1,33 @@
+/**
+ * What a command needs of the world: the only place from which the environment, the clock and signals come in.
+ *
+ * @module
+ */
+import type { Runtime } from '@stream-ingest/delta'
+
+export interface OutputStream {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+export interface CommandIo {
+  /** Results. */
+  readonly stdout: OutputStream
+  /** Logs, progress, errors. */
+  readonly stderr: OutputStream
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly runtime: Runtime
+  /** Calls back at each request to stop; returns a function that ends the subscription. */
+  onStopSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void
+  /** Leaves at once, whatever is still running. */
+  exit(code: number): never
+  /** Dies by SIGKILL: no handler runs, nothing is flushed. */
+  kill(): never
+}
+
+/** Colours only where a person looks, and not against their wish (https://no-color.org). */
+export function wantsColor(io: CommandIo, noColor: boolean): boolean {
+  return !noColor && io.env.NO_COLOR === undefined && io.stderr.isTTY === true && io.env.TERM !== 'dumb'
+}

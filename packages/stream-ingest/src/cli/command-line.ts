@@ -1,0 +1,209 @@
+/**
+ * The verbs and their options. Each verb lives in a file of its own; this one only reads the words.
+ *
+ * @module
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { EXIT_CODES, StreamIngestError } from '../error.ts'
+import type { ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
+import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
+import type { CommandIo } from './command-io.ts'
+import { errorDocument, formatError } from './error-report.ts'
+import { formatJsonDocument } from './json-document.ts'
+
+export const VERSION = '0.1.0'
+
+interface GlobalOptions {
+  readonly json?: boolean
+  readonly verbose?: boolean
+}
+
+/**
+ * Runs one command.
+ *
+ * @param args without the program's name
+ * @returns the exit code; never throws
+ */
+export async function runCommandLine(args: readonly string[], io: CommandIo): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok
+  const program = createProgram(io, code => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage
+    const error = StreamIngestError.from(thrown)
+    const { json, verbose }: GlobalOptions = {
+      json: args.includes('--json'),
+      verbose: args.includes('--verbose'),
+    }
+    if (json === true) io.stdout.write(formatJsonDocument(errorDocument(error)))
+    io.stderr.write(formatError(error, verbose))
+    return error.exitCode
+  }
+}
+
+function createProgram(io: CommandIo, setExitCode: (code: number) => void): Command {
+  const program = new Command('stream-ingest')
+    .description('Kafka topics into Delta Lake tables, exactly once, from one YAML file.')
+    .version(VERSION, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => void io.stdout.write(text),
+      writeErr: text => void io.stderr.write(text),
+    })
+    .showSuggestionAfterError()
+    .showHelpAfterError('(see --help)')
+    .addHelpText(
+      'after',
+      '\nFirst steps:\n  stream-ingest demo                 a table from generated events; needs no Kafka and no AWS\n  stream-ingest validate FILE        check a configuration\n  stream-ingest run FILE             ingest\n  stream-ingest read ./lake/events   look at the rows',
+    )
+  addDemo(program, io, setExitCode)
+  addValidate(program, io, setExitCode)
+  addRun(program, io, setExitCode)
+  addInspect(program, io, setExitCode)
+  addRead(program, io, setExitCode)
+  return program
+}
+
+function addDemo(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('demo')
+    .description(
+      'generate events, ingest them, crash the writer once and prove that every message is there once',
+    )
+    .option('--rows <count>', 'messages to generate', parseCount, 100_000)
+    .option('--dir <folder>', 'where the table goes', './demo-lake')
+    .option('--kafka <host:port>', 'use this broker in place of the embedded one')
+    .option('--s3 <endpoint>', 'write to this S3 endpoint; credentials from the AWS environment')
+    .option('--bucket <name>', 'with --s3: the bucket', 'stream-ingest-demo')
+    .option('--json', 'print one JSON document')
+    .action(async options => {
+      const { demoCommand } = await import('./demo.ts')
+      setExitCode(await demoCommand(options, io))
+    })
+}
+
+function addValidate(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('validate')
+    .description('check configuration files without connecting anywhere')
+    .argument('[files...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--deny-warnings', 'warnings fail too')
+    .option('--no-color', 'no colours')
+    .option('--json', 'print one JSON document')
+    .action(async (files: string[], options) => {
+      const { validateCommand } = await import('./validate.ts')
+      setExitCode(await validateCommand(files, options, io))
+    })
+}
+
+function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('run')
+    .description('ingest until stopped')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--until-latest', 'stop at the end offsets that are seen at the start')
+    .option('--for <duration>', 'stop after this long, e.g. 10m', parseDuration)
+    .option('--dry-run', 'read, decode and validate; write nothing')
+    .option('--pipeline <name>', 'run this pipeline only')
+    .addOption(new Option('--log <format>', 'form of the log on stderr').choices(['json', 'pretty']))
+    .option('-q, --quiet', 'no log')
+    .option('-v, --verbose', 'stacks with errors')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [{ loadConfig }, { runCommand }] = await Promise.all([
+        import('./load-config.ts'),
+        import('./run.ts'),
+      ])
+      const config = await loadConfig(file, io, {
+        dryRun: options.dryRun === true,
+        pipeline: options.pipeline,
+      })
+      setExitCode(
+        await runCommand(
+          config,
+          {
+            untilLatest: options.untilLatest === true,
+            ...(options.for === undefined ? {} : { runtimeLimitMs: options.for }),
+            json: options.json === true,
+            log: options.log ?? (io.stderr.isTTY === true ? 'pretty' : 'json'),
+            quiet: options.quiet === true,
+            verbose: options.verbose === true,
+          },
+          io,
+          killOptions(io),
+        ),
+      )
+    })
+}
+
+/** For chaos tests and the demonstration: die at a chosen write, by a real SIGKILL. */
+function killOptions(io: CommandIo): ProcessorOptions {
+  const killAt = io.env.STREAM_INGEST_KILL_AT
+  if (killAt === undefined || killAt === '') return {}
+  const plan = parseKillPlan(killAt)
+  return {
+    wrapStore: store => killingStore(store, plan, () => io.kill()),
+  }
+}
+
+/** Tables are named by path or URI, or by a configuration file. */
+function withTableOptions(command: Command): Command {
+  return command
+    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+    .option('--endpoint <url>', 'of an S3-compatible server')
+    .option('--region <name>', 'of the bucket; default: AWS_REGION, else us-east-1')
+    .option('--version <number>', 'the table at this version', parseCount)
+    .option('--json', 'print one JSON document')
+}
+
+function addInspect(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  const inspect = program.command('inspect').description('look at a table')
+  withTableOptions(
+    inspect
+      .command('table')
+      .description('version, schema, files, size, offsets')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  ).action(async (table: string, options) => {
+    const { inspectTableCommand } = await import('./inspect-table.ts')
+    setExitCode(await inspectTableCommand(table, options, io))
+  })
+}
+
+function addRead(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  withTableOptions(
+    program
+      .command('read')
+      .description('print the rows of a table')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  )
+    .option('--columns <names>', 'only these, comma-separated')
+    .option('--limit <count>', 'at most this many rows', parseCount)
+    .addOption(new Option('--format <format>', 'form of the rows').choices(['ndjson', 'table', 'csv']))
+    .action(async (table: string, options) => {
+      const { readCommand } = await import('./read.ts')
+      setExitCode(await readCommand(table, options, io))
+    })
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('expected a whole number.')
+  return Number(text)
+}
+
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+function parseDuration(text: string): number {
+  const match = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text)
+  if (match === null) throw new InvalidArgumentError('expected a duration with its unit: 30s, 10m, 2h.')
+  return Math.round(Number(match[1]) * DURATION_UNITS[match[2]!]!)
+}

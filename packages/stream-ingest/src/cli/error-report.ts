@@ -1,0 +1,57 @@
+/**
+ * How a failure looks: matter of fact, with the next step; a stack only for bugs.
+ *
+ * @module
+ */
+import { countDiagnostics, formatDiagnostics } from '../config/diagnostic-format.ts'
+import { ConfigError, EXIT_CODES, type StreamIngestError } from '../error.ts'
+
+/** `code` is stable; `context` holds facts, never secrets. */
+export interface ErrorDocument {
+  readonly error: {
+    readonly kind: string
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+    readonly retryable: boolean
+    readonly context: Readonly<Record<string, unknown>>
+  }
+}
+
+export function errorDocument(error: StreamIngestError): ErrorDocument {
+  return {
+    error: {
+      kind: error.kind,
+      code: error.code,
+      message: error.message,
+      hint: error.hint,
+      retryable: error.isRetryable(),
+      context: error.context,
+    },
+  }
+}
+
+/** The chain of causes below the message, one line each; a system error at the bottom says what the system said. */
+function causeLines(error: unknown, depthMax = 5): string[] {
+  const lines: string[] = []
+  let cause = error instanceof Error ? error.cause : undefined
+  for (let depth = 0; cause !== undefined && depth < depthMax; depth++) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    if (text !== '' && !lines.includes(text)) lines.push(text)
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return lines
+}
+
+/** The text form, several lines, with a final newline. */
+export function formatError(error: StreamIngestError, verbose = false): string {
+  if (error instanceof ConfigError && error.diagnostics.length > 0) {
+    return `${formatDiagnostics(error.diagnostics)}\n\n${countDiagnostics(error.diagnostics)}\n`
+  }
+  const lines = [`error[${error.code}]: ${error.message}`]
+  for (const line of causeLines(error)) if (!error.message.includes(line)) lines.push(`  = cause: ${line}`)
+  if (error.hint !== '') lines.push(`  = help: ${error.hint}`)
+  const stack = error.cause instanceof Error ? error.cause.stack : error.stack
+  if ((verbose || error.exitCode === EXIT_CODES.internal) && stack !== undefined) lines.push(stack)
+  return `${lines.join('\n')}\n`
+}

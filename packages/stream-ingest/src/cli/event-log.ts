@@ -1,0 +1,201 @@
+/**
+ * Logs: the product's events as lines on stderr, JSON for machines, short text for a person.
+ *
+ * Levels follow what an operator must do: error = data lost or a person is needed, warn = unexpected and nothing lost,
+ * info = start, stop, assignment, commit. One line per commit, none per message (rejected records excepted, which are
+ * thinned out when there are many).
+ *
+ * @module
+ */
+import pino from 'pino'
+import { StreamIngestError } from '../error.ts'
+import { type IngestEvents, type OffsetRange, subscribe } from '../observe/event.ts'
+import type { OutputStream } from './command-io.ts'
+import { formatBytes, formatCount } from './format.ts'
+
+export type LogFormat = 'json' | 'pretty'
+
+/** Rejected records logged one by one; the rest is counted, and each commit says how many. */
+export const REJECTED_LINES_MAX = 100
+
+type Level = 'info' | 'warn' | 'error'
+type Line = (level: Level, event: string, fields: Record<string, unknown>, text: string) => void
+
+/** @returns a function that ends logging */
+export function logEvents(format: LogFormat, stderr: OutputStream, now: () => number): () => void {
+  const line = format === 'json' ? jsonLines(stderr, now) : prettyLines(stderr, now)
+  const subscriptions = [...lifeCycle(line), ...commits(line), ...trouble(line)]
+  return () => {
+    for (const end of subscriptions) end()
+  }
+}
+
+function jsonLines(stderr: OutputStream, now: () => number): Line {
+  const logger = pino(
+    {
+      base: null,
+      timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
+      formatters: { level: label => ({ level: label }) },
+      messageKey: 'message',
+    },
+    { write: text => void stderr.write(text) },
+  )
+  return (level, event, fields, text) => {
+    logger[level]({ event, ...exact(fields) }, text)
+  }
+}
+
+/** pino cannot format a bigint; offsets below 2^53 stay numbers, larger ones become text. */
+function exact(fields: Record<string, unknown>): Record<string, unknown> {
+  const plain: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(fields)) {
+    if (typeof value === 'bigint') plain[key] = offsetValue(value)
+    else if (value instanceof Error) plain[key] = errorFields(value)
+    else plain[key] = value
+  }
+  return plain
+}
+
+function offsetValue(offset: bigint): number | string {
+  return offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : String(offset)
+}
+
+function errorFields(error: unknown): Record<string, unknown> {
+  const known = StreamIngestError.from(error)
+  return {
+    kind: known.kind,
+    code: known.code,
+    message: known.message,
+    hint: known.hint,
+    retryable: known.isRetryable(),
+  }
+}
+
+function prettyLines(stderr: OutputStream, now: () => number): Line {
+  return (level, _event, _fields, text) => {
+    const mark = level === 'info' ? '' : level === 'warn' ? '~ ' : 'x '
+    stderr.write(`${new Date(now()).toISOString().slice(11, 19)}  ${mark}${text}\n`)
+  }
+}
+
+function lifeCycle(line: Line): (() => void)[] {
+  return [
+    subscribe('pipeline:started', e =>
+      line(
+        'info',
+        'started',
+        { ...e },
+        `${e.pipeline}  ${e.partitionCount} partitions → ${e.table}${e.version === null ? '' : ` v${e.version}`}`,
+      ),
+    ),
+    subscribe('pipeline:stopped', e =>
+      line(
+        'info',
+        'stopped',
+        { ...e },
+        `${e.pipeline}  ${formatCount(e.rowCount)} rows in ${formatCount(e.commitCount)} commits, stopped cleanly${e.version === null ? '' : ` at v${e.version}`}; uncommitted 0`,
+      ),
+    ),
+    subscribe('pipeline:failed', e => {
+      const error = errorFields(e.error)
+      line(
+        'error',
+        'failed',
+        { pipeline: e.pipeline, error },
+        `${e.pipeline}  ${String(error.code)}: ${String(error.message)}`,
+      )
+    }),
+    subscribe('assignment:changed', e =>
+      line('info', 'assignment', { ...e }, `${e.pipeline}  ${e.added.length} new partitions`),
+    ),
+  ]
+}
+
+function commits(line: Line): (() => void)[] {
+  return [
+    subscribe('commit:committed', e => {
+      const { ranges, ...rest } = e
+      const fields = { ...rest, nextOffsets: nextOffsets(ranges) }
+      line(
+        'info',
+        'commit',
+        fields,
+        `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
+      )
+    }),
+    subscribe('checkpoint:written', e =>
+      line(
+        'info',
+        'checkpoint',
+        { ...e },
+        `${e.pipeline}  checkpoint v${e.version}  ${Math.round(e.durationMs)} ms`,
+      ),
+    ),
+  ]
+}
+
+function trouble(line: Line): (() => void)[] {
+  let rejected = 0
+  return [
+    subscribe('record:rejected', e => {
+      rejected++
+      if (rejected > REJECTED_LINES_MAX && e.action !== 'stop') return
+      const more = rejected === REJECTED_LINES_MAX ? ' (further ones are counted, not logged)' : ''
+      line('warn', 'rejected', { ...e }, `${e.pipeline}  ${rejectedText(e)}${more}`)
+    }),
+    subscribe('commit:conflicted', e =>
+      line(
+        'warn',
+        'conflict',
+        { ...e },
+        `${e.pipeline}  v${e.winner} is another writer’s (${e.reason}: ${e.detail}): re-read`,
+      ),
+    ),
+    subscribe('offsets:lost', e =>
+      line(
+        'error',
+        'offsets-lost',
+        { ...e },
+        `${e.pipeline}  ${e.topic}[${e.partition}] lost ${e.resumedOffset - e.wantedOffset} offsets: ${e.wantedOffset} is gone, resumed at ${e.resumedOffset}`,
+      ),
+    ),
+    subscribe('checkpoint:failed', e =>
+      line(
+        'warn',
+        'checkpoint-failed',
+        { ...e, error: errorFields(e.error) },
+        `${e.pipeline}  no checkpoint at v${e.version}: ${String(errorFields(e.error).message)}`,
+      ),
+    ),
+    subscribe('group-offsets:failed', e =>
+      line(
+        'warn',
+        'group-offsets-failed',
+        { ...e, error: errorFields(e.error) },
+        `${e.pipeline}  Kafka did not take the group’s offsets (the table has them): ${String(errorFields(e.error).message)}`,
+      ),
+    ),
+    subscribe('topic:unknown-offsets', e =>
+      line(
+        'warn',
+        'unknown-offsets',
+        { ...e },
+        `${e.pipeline}  the table holds offsets of topics that are not read: ${e.topicIds.join(', ')} (deleted, re-created or removed from the configuration)`,
+      ),
+    ),
+  ]
+}
+
+function rejectedText(e: IngestEvents['record:rejected']): string {
+  const what = e.action === 'skip' ? 'bad record skipped' : 'bad record'
+  return `${what}  ${e.topic}[${e.partition}]@${e.offset}  ${e.path}: ${e.message}`
+}
+
+function nextOffsets(ranges: readonly OffsetRange[]): Record<string, number | string> {
+  const offsets: Record<string, number | string> = {}
+  const topics = new Set(ranges.map(r => r.topic))
+  for (const r of ranges) {
+    offsets[topics.size === 1 ? String(r.partition) : `${r.topic}-${r.partition}`] = offsetValue(r.nextOffset)
+  }
+  return offsets
+}

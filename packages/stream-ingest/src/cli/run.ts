@@ -1,0 +1,122 @@
+/**
+ * `stream-ingest run`: ingest until stopped, caught up or out of time.
+ *
+ * @module
+ */
+import type { IngestConfig } from '../config/config.ts'
+import { EXIT_CODES } from '../error.ts'
+import type { PartitionProgress, PipelineResult } from '../pipeline/pipeline.ts'
+import {
+  type ProcessingResult,
+  type ProcessorOptions,
+  StreamIngestProcessor,
+} from '../pipeline/stream-ingest-processor.ts'
+import type { CommandIo } from './command-io.ts'
+import { errorDocument, formatError } from './error-report.ts'
+import { type LogFormat, logEvents } from './event-log.ts'
+import { formatBytes, formatCount, formatDuration } from './format.ts'
+import { formatJsonDocument } from './json-document.ts'
+
+export interface RunCommandOptions {
+  readonly untilLatest: boolean
+  readonly runtimeLimitMs?: number
+  readonly json: boolean
+  readonly log: LogFormat
+  readonly quiet: boolean
+  readonly verbose: boolean
+}
+
+/**
+ * Runs the configured pipelines. The first SIGINT or SIGTERM drains: what is buffered is committed, then it ends. The
+ * second ends at once; nothing is lost either way.
+ *
+ * @returns the exit code
+ */
+export async function runCommand(
+  config: IngestConfig,
+  options: RunCommandOptions,
+  io: CommandIo,
+  processorOptions: ProcessorOptions = {},
+): Promise<number> {
+  const stop = new AbortController()
+  let interrupted = false
+  const endSignals = io.onStopSignal(signal => {
+    if (stop.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    interrupted = signal === 'SIGINT'
+    if (!options.quiet)
+      io.stderr.write('drain and stop · again to stop now (uncommitted rows are re-read, nothing is lost)\n')
+    stop.abort()
+  })
+  const endLog = options.quiet ? () => {} : logEvents(options.log, io.stderr, io.runtime.now)
+  try {
+    const processor = new StreamIngestProcessor(config, { runtime: io.runtime, ...processorOptions })
+    const result = await processor.processStream({
+      untilLatest: options.untilLatest,
+      signal: stop.signal,
+      ...(options.runtimeLimitMs === undefined ? {} : { runtimeLimitMs: options.runtimeLimitMs }),
+    })
+    report(result, options, io)
+    const failure = result.failures[0]
+    if (failure !== undefined) return failure.error.exitCode
+    return interrupted ? EXIT_CODES.interrupted : EXIT_CODES.ok
+  } finally {
+    endLog()
+    endSignals()
+  }
+}
+
+function report(result: ProcessingResult, options: RunCommandOptions, io: CommandIo): void {
+  for (const { error } of result.failures) io.stderr.write(formatError(error, options.verbose))
+  if (options.json) {
+    io.stdout.write(formatJsonDocument(resultDocument(result)))
+    return
+  }
+  if (!result.success || options.quiet) return
+  const { metrics } = result
+  const parts = [
+    `${formatCount(metrics.rows)} rows`,
+    `${formatCount(metrics.files)} files`,
+    formatBytes(metrics.bytesWritten),
+    `${formatCount(metrics.commits)} commits`,
+    formatDuration(result.processingTimeMs),
+  ]
+  if (metrics.badRecords > 0) parts.push(`${formatCount(metrics.badRecords)} bad records skipped`)
+  if (metrics.skipped > 0) parts.push(`${formatCount(metrics.skipped)} tombstones skipped`)
+  if (metrics.filtered > 0) parts.push(`${formatCount(metrics.filtered)} aborted records left out`)
+  io.stdout.write(`${parts.join('   ')}\n`)
+  for (const { name, table, version } of result.pipelines) {
+    io.stdout.write(`${name} → ${table}${version === null ? '' : ` v${version}`}\n`)
+  }
+}
+
+/** spec of `run --json`: the processing result, and each pipeline's offsets. */
+function resultDocument(result: ProcessingResult): Record<string, unknown> {
+  const first = result.failures[0]
+  return {
+    success: result.success,
+    messagesProcessed: result.messagesProcessed,
+    batchesProcessed: result.batchesProcessed,
+    bytesProcessed: result.bytesProcessed,
+    processingTimeMs: result.processingTimeMs,
+    errors: result.errors,
+    metrics: result.metrics,
+    pipelines: result.pipelines.map(pipelineDocument),
+    ...(first === undefined ? {} : errorDocument(first.error)),
+  }
+}
+
+function pipelineDocument(pipeline: PipelineResult): Record<string, unknown> {
+  const { name, table, version, metrics } = pipeline
+  return {
+    name,
+    table,
+    version,
+    rows: metrics.rows,
+    files: metrics.files,
+    bytes: metrics.bytesWritten,
+    badRecords: metrics.badRecords,
+    skipped: metrics.skipped,
+    filtered: metrics.filtered,
+    partitions: pipeline.partitions.map((p: PartitionProgress) => ({ ...p })),
+  }
+}

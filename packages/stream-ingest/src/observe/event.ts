@@ -1,0 +1,123 @@
+/**
+ * The events of the product: the only thing the pipeline emits. Logs, metrics, panels and users subscribe.
+ *
+ * Each event has a `node:diagnostics_channel` of its own, named `stream-ingest:<noun>:<verb>`; publishing costs nothing
+ * where nobody listens. Events are per batch, file or commit, never per message (rejected records excepted).
+ *
+ * @module
+ */
+import { type Channel, channel } from 'node:diagnostics_channel'
+
+export const FLUSH_REASONS = [
+  'rows',
+  'size',
+  'memory',
+  'partitions',
+  'age',
+  'deadline',
+  'stop',
+  'end',
+  'start',
+] as const
+/**
+ * Why a batch became a commit. `end`: a bounded run has reached its end offsets. `stop`: asked to, or a bad record
+ * ends the run. `start`: the first offsets are put on record before anything is read.
+ */
+export type FlushReason = (typeof FLUSH_REASONS)[number]
+
+export interface OffsetRange {
+  readonly topic: string
+  readonly partition: number
+  readonly fromOffset: bigint
+  readonly nextOffset: bigint
+}
+
+export interface IngestEvents {
+  'pipeline:started': { pipeline: string; table: string; version: number | null; partitionCount: number }
+  'pipeline:stopped': {
+    pipeline: string
+    table: string
+    version: number | null
+    rowCount: number
+    commitCount: number
+  }
+  'pipeline:failed': { pipeline: string; error: unknown }
+  'batch:read': {
+    pipeline: string
+    topic: string
+    partition: number
+    messageCount: number
+    sizeBytes: number
+  }
+  'record:rejected': {
+    pipeline: string
+    topic: string
+    partition: number
+    offset: bigint
+    code: string
+    path: string
+    column: string | null
+    message: string
+    /** What happens to it. */
+    action: 'stop' | 'skip'
+  }
+  'file:written': { pipeline: string; key: string; rowCount: number; sizeBytes: number }
+  'commit:attempted': { pipeline: string; version: number; attempt: number }
+  'commit:committed': {
+    pipeline: string
+    version: number
+    rowCount: number
+    fileCount: number
+    sizeBytes: number
+    reason: FlushReason
+    durationMs: number
+    attemptCount: number
+    ranges: readonly OffsetRange[]
+  }
+  'commit:conflicted': { pipeline: string; winner: number; reason: string; detail: string }
+  'checkpoint:written': { pipeline: string; version: number; durationMs: number }
+  'checkpoint:failed': { pipeline: string; version: number; error: unknown }
+  'assignment:changed': { pipeline: string; added: readonly { topic: string; partition: number }[] }
+  'offsets:lost': {
+    pipeline: string
+    topic: string
+    partition: number
+    wantedOffset: bigint
+    resumedOffset: bigint
+  }
+  'group-offsets:failed': { pipeline: string; error: unknown }
+  'topic:unknown-offsets': { pipeline: string; topicIds: readonly string[] }
+}
+
+export type IngestEventName = keyof IngestEvents
+
+const CHANNEL_PREFIX = 'stream-ingest:'
+const channels = new Map<IngestEventName, Channel<unknown>>()
+
+function channelOf(name: IngestEventName): Channel<unknown> {
+  let found = channels.get(name)
+  if (found === undefined) {
+    found = channel(CHANNEL_PREFIX + name)
+    channels.set(name, found)
+  }
+  return found
+}
+
+/** Tells whoever listens. Subscribers must not throw; Node reports it if one does. */
+export function publish<Name extends IngestEventName>(name: Name, event: IngestEvents[Name]): void {
+  const target = channelOf(name)
+  if (target.hasSubscribers) target.publish(event)
+}
+
+/** @returns a function that ends the subscription */
+export function subscribe<Name extends IngestEventName>(
+  name: Name,
+  listener: (event: IngestEvents[Name]) => void,
+): () => void {
+  const target = channelOf(name)
+  const onMessage = (message: unknown): void => listener(message as IngestEvents[Name])
+  target.subscribe(onMessage)
+  return () => {
+    target.unsubscribe(onMessage)
+  }
+}

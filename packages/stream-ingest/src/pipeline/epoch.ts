@@ -1,0 +1,226 @@
+/**
+ * An epoch: what has been decoded since the last cut, and how far each topic partition has come with it.
+ *
+ * Rows of all table partitions share one set of builders; each row has the id of its table partition beside it, and
+ * only encoding sorts them apart (docs/decisions/0003). A cut takes everything, so that what is committed is always a
+ * prefix of each topic partition.
+ *
+ * @module
+ */
+import { BatchBuilder, type ColumnBatch } from '@stream-ingest/delta/column'
+import type { ProcessingConfig } from '../config/ingest-config.ts'
+import type { TableLayout } from '../config/table-layout.ts'
+import type { BadRecordReason } from '../decode/decoder.ts'
+import { PartitionRouter, type TablePartition } from '../decode/partition-router.ts'
+import { RecordWriter } from '../decode/record-writer.ts'
+import type { TopicPartition } from '../kafka/message-source.ts'
+import type { RecordQueue } from './record-queue.ts'
+
+/** `[fromOffset, nextOffset)` of one topic partition is in the epoch. */
+export interface EpochRange {
+  readonly topicPartition: TopicPartition
+  readonly fromOffset: bigint
+  nextOffset: bigint
+}
+
+/** `messages = rows + badRecords + skipped`. */
+export interface EpochCounts {
+  messages: number
+  rows: number
+  badRecords: number
+  skipped: number
+  filtered: number
+}
+
+/** A record that does not fit. */
+export interface BadRecord {
+  readonly topicPartition: TopicPartition
+  readonly offset: bigint
+  readonly reason: BadRecordReason
+}
+
+/** What a cut hands to the table. Shares nothing with the epoch that goes on. */
+export interface EpochCut {
+  readonly batch: ColumnBatch
+  /** By id; `partitionIds[row]` is an index into it. */
+  readonly tablePartitions: readonly TablePartition[]
+  readonly partitionIds: Int32Array
+  readonly ranges: readonly EpochRange[]
+  readonly counts: EpochCounts
+}
+
+const INITIAL_ROWS = 4096
+
+export class Epoch {
+  private readonly builder: BatchBuilder
+  private readonly writer: RecordWriter
+  private readonly router: PartitionRouter
+  private readonly onNullValue: ProcessingConfig['onNullValue']
+  private partitionIds = new Int32Array(INITIAL_ROWS)
+  private ranges = new Map<TopicPartition, EpochRange>()
+  private counts: EpochCounts = emptyCounts()
+  private startedAtMs: number | null = null
+
+  constructor(layout: TableLayout, onNullValue: ProcessingConfig['onNullValue'], tablePartitionsMax: number) {
+    this.builder = new BatchBuilder(layout.schema)
+    this.writer = new RecordWriter(layout, this.builder)
+    this.router = new PartitionRouter(layout, this.builder, tablePartitionsMax)
+    this.onNullValue = onNullValue
+  }
+
+  get messageCount(): number {
+    return this.counts.messages
+  }
+
+  get rowCount(): number {
+    return this.counts.rows
+  }
+
+  get hasProgress(): boolean {
+    return this.ranges.size > 0
+  }
+
+  get sizeBytes(): number {
+    return this.builder.sizeBytes + this.counts.rows * 4
+  }
+
+  get tablePartitionCount(): number {
+    return this.router.partitionCount
+  }
+
+  /** Share of the rows that the largest table partition has; 1 where there are no rows. */
+  get largestShare(): number {
+    return this.counts.rows === 0 ? 1 : this.router.largestRowCount / this.counts.rows
+  }
+
+  ageMs(nowMs: number): number {
+    return this.startedAtMs === null ? 0 : nowMs - this.startedAtMs
+  }
+
+  /**
+   * Decodes records of the queue's current batch, from its index on.
+   *
+   * @param messagesMax stop after this many
+   * @returns the bad record to stop at or to report, with the queue's index behind it; null where none was met
+   */
+  appendRecords(queue: RecordQueue, messagesMax: number, nowMs: number): BadRecord | null {
+    const { slab, topicPartition } = queue
+    const { counts } = this
+    const end = Math.min(slab.count, queue.index + messagesMax)
+    let bad: BadRecord | null = null
+    let index = queue.index
+    while (index < end && bad === null && !this.router.isFull) {
+      const isTombstone = slab.valueStart[index]! < 0
+      counts.messages++
+      if (isTombstone && this.onNullValue === 'skip') {
+        counts.skipped++
+        index++
+        continue
+      }
+      const reason =
+        isTombstone && this.onNullValue === 'bad'
+          ? NULL_VALUE
+          : (this.writer.append(slab, index, topicPartition) ?? this.route())
+      if (reason === null) counts.rows++
+      else {
+        counts.badRecords++
+        bad = { topicPartition, offset: slab.offsetAt(index), reason }
+      }
+      index++
+    }
+    if (index > queue.index) {
+      const nextOffset = slab.offsetAt(index - 1) + 1n
+      this.advance(topicPartition, queue.position, nextOffset, nowMs)
+      queue.position = nextOffset
+    }
+    queue.index = index
+    return bad
+  }
+
+  /** Takes a bad record back: the epoch ends right before it. It must be the last one that was appended. */
+  excludeLast(bad: BadRecord): void {
+    this.counts.messages--
+    this.counts.badRecords--
+    const range = this.ranges.get(bad.topicPartition)!
+    range.nextOffset = bad.offset
+    if (range.nextOffset <= range.fromOffset) this.ranges.delete(bad.topicPartition)
+  }
+
+  /** Counts the end of a chunk: offsets without records are passed too. */
+  endChunk(queue: RecordQueue, nowMs: number): void {
+    const { position } = queue
+    const chunk = queue.endChunk()
+    this.counts.filtered += chunk.abortedRecordCount
+    if (chunk.nextOffset > position) this.advance(chunk.topicPartition, position, chunk.nextOffset, nowMs)
+  }
+
+  /** How far this partition has come in this epoch; null where it has not moved. */
+  nextOffset(topicPartition: TopicPartition): bigint | null {
+    return this.ranges.get(topicPartition)?.nextOffset ?? null
+  }
+
+  /** Takes all of it and starts over. */
+  cut(): EpochCut {
+    const { rows } = this.counts
+    const taken: EpochCut = {
+      batch: this.builder.finish(),
+      tablePartitions: this.router.finish(),
+      partitionIds: this.partitionIds.subarray(0, rows),
+      ranges: [...this.ranges.values()],
+      counts: this.counts,
+    }
+    this.partitionIds = new Int32Array(INITIAL_ROWS)
+    this.ranges = new Map()
+    this.counts = emptyCounts()
+    this.startedAtMs = null
+    return taken
+  }
+
+  private route(): null {
+    const row = this.counts.rows
+    if (row === this.partitionIds.length) {
+      const larger = new Int32Array(row * 2)
+      larger.set(this.partitionIds)
+      this.partitionIds = larger
+    }
+    this.partitionIds[row] = this.router.route(row)
+    return null
+  }
+
+  private advance(
+    topicPartition: TopicPartition,
+    fromOffset: bigint,
+    nextOffset: bigint,
+    nowMs: number,
+  ): void {
+    this.startedAtMs ??= nowMs
+    const range = this.ranges.get(topicPartition)
+    if (range === undefined) this.ranges.set(topicPartition, { topicPartition, fromOffset, nextOffset })
+    else if (nextOffset > range.nextOffset) range.nextOffset = nextOffset
+  }
+}
+
+const NULL_VALUE: BadRecordReason = {
+  code: 'RECORD_INVALID',
+  path: '$',
+  column: null,
+  message: 'the value is null (a tombstone), and `processing.on_null_value` is `bad`',
+}
+
+function emptyCounts(): EpochCounts {
+  return { messages: 0, rows: 0, badRecords: 0, skipped: 0, filtered: 0 }
+}
+
+/** The rows of each table partition, ascending; null in place of the list where one partition has them all. */
+export function rowsByPartition(ids: Int32Array, partitionCount: number): (Int32Array | null)[] {
+  if (partitionCount === 1) return [null]
+  const sizes = new Int32Array(partitionCount)
+  for (let row = 0; row < ids.length; row++) sizes[ids[row]!]!++
+  const lists = Array.from(sizes, size => new Int32Array(size))
+  const filled = new Int32Array(partitionCount)
+  for (let row = 0; row < ids.length; row++) {
+    const id = ids[row]!
+    lists[id]![filled[id]!++] = row
+  }
+  return lists
+}

@@ -1,0 +1,53 @@
+/**
+ * When does a batch become a commit? A pure function, so that users can be told why their files are small.
+ *
+ * @module
+ */
+import type { FlushReason } from '../observe/event.ts'
+
+export interface FlushLimits {
+  /** Most messages in one commit. */
+  readonly messages: number
+  /** Encoded bytes at which a file is large enough. */
+  readonly fileSizeBytes: number
+  /** Bytes that the columns of one epoch may take. */
+  readonly memoryBytes: number
+  /** Table partitions that one epoch may have open. */
+  readonly tablePartitions: number
+  /** Age of the oldest buffered message, or of the first offset passed without one. */
+  readonly ageMs: number
+}
+
+/** What is buffered, and what presses from outside. */
+export interface FlushFacts {
+  /** Messages passed since the last cut, whatever became of them. */
+  readonly messageCount: number
+  /** Offsets were passed, with or without a message at them. */
+  readonly hasProgress: boolean
+  /** Encoded size expected of the largest file. */
+  readonly estimatedFileSizeBytes: number
+  readonly memoryBytes: number
+  readonly tablePartitionCount: number
+  /** Since the first progress; zero where there is none. */
+  readonly ageMs: number
+  readonly stopRequested: boolean
+  readonly deadlineReached: boolean
+  readonly endReached: boolean
+}
+
+/**
+ * @returns the reason to cut, or null to keep buffering. Where several hold, the one that a user would act on first:
+ *   what ends the run, then memory, then the configured sizes, then age.
+ */
+export function flushReason(facts: FlushFacts, limits: FlushLimits): FlushReason | null {
+  if (!facts.hasProgress) return null
+  if (facts.stopRequested) return 'stop'
+  if (facts.deadlineReached) return 'deadline'
+  if (facts.endReached) return 'end'
+  if (facts.memoryBytes >= limits.memoryBytes) return 'memory'
+  if (facts.tablePartitionCount >= limits.tablePartitions) return 'partitions'
+  if (facts.estimatedFileSizeBytes >= limits.fileSizeBytes) return 'size'
+  if (facts.messageCount >= limits.messages) return 'rows'
+  if (facts.ageMs >= limits.ageMs) return 'age'
+  return null
+}

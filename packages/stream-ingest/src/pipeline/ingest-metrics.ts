@@ -1,0 +1,80 @@
+/**
+ * Counters of a pipeline. `messages = rows + badRecords + skipped` at all times, and with `filtered` they are all that
+ * was consumed.
+ *
+ * @module
+ */
+
+/** Milliseconds of the process, by stage; the synchronous stages are CPU time as far as nothing else interferes. */
+export interface StageTimes {
+  fetchWaitMs: number
+  decodeMs: number
+  encodeMs: number
+  uploadMs: number
+  commitMs: number
+}
+
+export interface IngestMetrics {
+  /** Records handed to the decoder. */
+  messages: number
+  /** Bytes of record batches as fetched (compressed). */
+  bytesRead: number
+  rows: number
+  badRecords: number
+  /** Tombstones left out by `on_null_value: skip`. */
+  skipped: number
+  /** Records of aborted transactions. */
+  filtered: number
+  /** Offsets that were gone, where the policy allows going on. */
+  lostOffsets: bigint
+  files: number
+  bytesWritten: number
+  commits: number
+  /** Lost races that were resolved, and batches dropped because another writer had them. */
+  conflicts: number
+  fenced: number
+  readonly stages: StageTimes
+}
+
+export function createIngestMetrics(): IngestMetrics {
+  return {
+    messages: 0,
+    bytesRead: 0,
+    rows: 0,
+    badRecords: 0,
+    skipped: 0,
+    filtered: 0,
+    lostOffsets: 0n,
+    files: 0,
+    bytesWritten: 0,
+    commits: 0,
+    conflicts: 0,
+    fenced: 0,
+    stages: { fetchWaitMs: 0, decodeMs: 0, encodeMs: 0, uploadMs: 0, commitMs: 0 },
+  }
+}
+
+/** The sum of several pipelines' counters. */
+export function sumIngestMetrics(all: readonly IngestMetrics[]): IngestMetrics {
+  const total = createIngestMetrics()
+  for (const one of all) {
+    total.messages += one.messages
+    total.bytesRead += one.bytesRead
+    total.rows += one.rows
+    total.badRecords += one.badRecords
+    total.skipped += one.skipped
+    total.filtered += one.filtered
+    total.lostOffsets += one.lostOffsets
+    total.files += one.files
+    total.bytesWritten += one.bytesWritten
+    total.commits += one.commits
+    total.conflicts += one.conflicts
+    total.fenced += one.fenced
+    total.stages.fetchWaitMs += one.stages.fetchWaitMs
+    total.stages.decodeMs += one.stages.decodeMs
+    total.stages.encodeMs += one.stages.encodeMs
+    total.stages.uploadMs += one.stages.uploadMs
+    total.stages.commitMs += one.stages.commitMs
+  }
+  return total
+}

@@ -1,0 +1,581 @@
+/**
+ * The loop that moves one pipeline's topics into its table.
+ *
+ * Two epochs at most: while one is encoded, uploaded and committed, the next is fetched and decoded. Commits happen in
+ * order. The loop pulls; nothing interrupts it. Its states and their recovery:
+ *
+ *     read → decode → cut? → (wait for the commit before) → start this one → read …
+ *     fenced: drop both epochs, re-read the table, seek to its offsets, go on
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import type { Runtime } from '@stream-ingest/delta'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import type { TableLayout } from '../config/table-layout.ts'
+import type { EpochColumns, TableWriter, WrittenFile } from '../delta/table-writer.ts'
+import { KafkaError, SerializationError } from '../error.ts'
+import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
+import { type FlushReason, publish } from '../observe/event.ts'
+import { type BadRecord, Epoch, type EpochCut, rowsByPartition } from './epoch.ts'
+import { type FlushLimits, flushReason } from './flush-policy.ts'
+import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
+import { RecordQueue } from './record-queue.ts'
+import { appIdOf, planStart } from './start-position.ts'
+
+/** Longest wait for data in one turn: the bound on how late a stop, a deadline or an age is noticed. */
+const READ_WAIT_MAX_MS = 1_000
+/** How often topics are looked up again for new partitions. */
+const ASSIGNMENT_REFRESH_MS = 30_000
+/** Table partitions open in one epoch; one file is written for each. */
+export const TABLE_PARTITIONS_MAX = 4_096
+/** Times in a row that another writer of this pipeline was first, before this process gives up. */
+export const FENCED_IN_A_ROW_MAX = 100
+/** Decoding gives way to I/O after this long. */
+const DECODE_SLICE_MS = 10
+/** Shares of the memory limit: the epoch being filled, the one being written, and what one read may bring. */
+const EPOCH_MEMORY_SHARE = 0.3
+const READ_MEMORY_SHARE = 0.1
+
+export interface PipelineDependencies {
+  readonly source: MessageSource
+  /** Null in a dry run on a table that does not exist yet. */
+  readonly writer: TableWriter | null
+  readonly layout: TableLayout
+  readonly runtime: Runtime
+}
+
+export interface RunOptions {
+  /** Stop at the end offsets that are seen at the start. */
+  readonly untilLatest?: boolean
+  /** Stop fetching after this long and commit what is there. */
+  readonly runtimeLimitMs?: number
+  /** Aborted: stop fetching, commit what is there, end. */
+  readonly signal?: AbortSignal
+}
+
+export interface PartitionProgress {
+  readonly topic: string
+  readonly partition: number
+  /** Where this run started. */
+  readonly fromOffset: bigint
+  /** The first offset that is not in the table. */
+  readonly nextOffset: bigint
+  /** End of the topic partition when the run ended; null where Kafka could not be asked. */
+  readonly endOffset: bigint | null
+  readonly lag: bigint | null
+}
+
+export interface PipelineResult {
+  readonly name: string
+  readonly table: string
+  /** Null where a dry run found no table. */
+  readonly version: number | null
+  readonly partitions: readonly PartitionProgress[]
+  readonly metrics: IngestMetrics
+}
+
+type CommitStatus = 'committed' | 'fenced'
+
+interface InFlight {
+  readonly cut: EpochCut
+  readonly done: Promise<CommitStatus>
+  isSettled: boolean
+}
+
+export class Pipeline {
+  readonly metrics: IngestMetrics = createIngestMetrics()
+  private readonly config: PipelineConfig
+  private readonly deps: PipelineDependencies
+  private readonly epoch: Epoch
+  private readonly queue: RecordQueue
+  private readonly limits: FlushLimits
+  /** Next offset of each topic partition in the table, as this process knows it; null where the table holds none. */
+  private readonly committed = new Map<TopicPartition, bigint | null>()
+  /** Start positions that the table does not hold yet: the next commit records them. */
+  private readonly unrecordedStarts = new Map<TopicPartition, bigint>()
+  private readonly startedFrom = new Map<TopicPartition, bigint>()
+  private inFlight: InFlight | null = null
+  private groupCommit: Promise<void> = Promise.resolve()
+  private fencedInARow = 0
+  private epochNumber = 0
+
+  constructor(config: PipelineConfig, deps: PipelineDependencies) {
+    this.config = config
+    this.deps = deps
+    const { processing, delta } = config
+    this.epoch = new Epoch(deps.layout, processing.onNullValue, TABLE_PARTITIONS_MAX)
+    this.queue = new RecordQueue(processing.memoryLimitBytes)
+    this.limits = {
+      messages: processing.batchSize,
+      fileSizeBytes: delta.targetFileSizeBytes,
+      memoryBytes: processing.memoryLimitBytes * EPOCH_MEMORY_SHARE,
+      tablePartitions: TABLE_PARTITIONS_MAX,
+      ageMs: processing.batchTimeoutMs,
+    }
+  }
+
+  /**
+   * Runs until stopped, caught up, out of time or failed. Whatever ends it, what the table holds is a prefix of each
+   * topic partition, and the next run goes on from there.
+   */
+  async run(options: RunOptions = {}): Promise<PipelineResult> {
+    const { source, writer } = this.deps
+    try {
+      await source.open()
+      await this.seekToTable(source.assignment)
+      publish('pipeline:started', {
+        pipeline: this.config.name,
+        table: this.tableUri,
+        version: writer?.table.state.version ?? null,
+        partitionCount: source.assignment.length,
+      })
+      await this.recordStart()
+      await this.loop(options)
+      await this.groupCommit
+      const result = await this.result()
+      publish('pipeline:stopped', {
+        pipeline: this.config.name,
+        table: this.tableUri,
+        version: result.version,
+        rowCount: this.metrics.rows,
+        commitCount: this.metrics.commits,
+      })
+      return result
+    } catch (error) {
+      publish('pipeline:failed', { pipeline: this.config.name, error })
+      throw error
+    } finally {
+      // A failure in the loop must not leave a commit running behind the caller's back; its outcome is in the table.
+      await this.inFlight?.done.catch(() => {})
+      if (writer !== null) {
+        this.metrics.stages.encodeMs = writer.stages.encodeMs
+        this.metrics.stages.uploadMs = writer.stages.uploadMs
+        this.metrics.stages.commitMs = writer.stages.commitMs
+      }
+    }
+  }
+
+  private get tableUri(): string {
+    return this.deps.writer?.table.store.uri ?? this.config.delta.tableName
+  }
+
+  private async loop(options: RunOptions): Promise<void> {
+    const { source, runtime } = this.deps
+    const startedMs = runtime.monotonicMs()
+    const runtimeLimitMs =
+      options.runtimeLimitMs ?? this.config.processing.runtimeLimitMs ?? Number.POSITIVE_INFINITY
+    const ends = options.untilLatest === true ? await this.endsNow() : null
+    let refreshedMs = startedMs
+    for (;;) {
+      // A failed or fenced commit is met in the next turn, not only when the next one is due.
+      if (this.inFlight?.isSettled === true) await this.settle()
+      const stopRequested = options.signal?.aborted === true
+      const deadlineReached = runtime.monotonicMs() - startedMs >= runtimeLimitMs
+      const endReached = ends !== null && this.hasReached(ends)
+      const reason = this.dueFlush(stopRequested, deadlineReached, endReached)
+      let fenced = reason !== null && (await this.cut(reason)) === 'fenced'
+      if (stopRequested || deadlineReached || endReached) {
+        fenced ||= (await this.settle()) === 'fenced'
+        // Fenced, the positions are others than before: the end may not be reached after all.
+        if (fenced && endReached && !stopRequested && !deadlineReached) continue
+        return
+      }
+      if (this.queue.isEmpty) {
+        const ageLeftMs = this.epoch.hasProgress
+          ? this.limits.ageMs - this.epoch.ageMs(runtime.now())
+          : READ_WAIT_MAX_MS
+        const timeLeftMs = runtimeLimitMs - (runtime.monotonicMs() - startedMs)
+        await this.read(Math.max(0, Math.min(READ_WAIT_MAX_MS, ageLeftMs, timeLeftMs)), options.signal)
+      }
+      await this.decode()
+      if (runtime.monotonicMs() - refreshedMs >= ASSIGNMENT_REFRESH_MS) {
+        refreshedMs = runtime.monotonicMs()
+        await this.takeNewPartitions(await source.refreshAssignment())
+      }
+    }
+  }
+
+  private dueFlush(
+    stopRequested: boolean,
+    deadlineReached: boolean,
+    endReached: boolean,
+  ): FlushReason | null {
+    const { epoch } = this
+    const sizeBytes = epoch.sizeBytes
+    const encodedRatio = this.deps.writer?.encodedRatio ?? 0.5
+    return flushReason(
+      {
+        messageCount: epoch.messageCount,
+        hasProgress: epoch.hasProgress,
+        estimatedFileSizeBytes: sizeBytes * epoch.largestShare * encodedRatio,
+        memoryBytes: sizeBytes,
+        tablePartitionCount: epoch.tablePartitionCount,
+        ageMs: epoch.ageMs(this.deps.runtime.now()),
+        stopRequested,
+        deadlineReached,
+        endReached,
+      },
+      this.limits,
+    )
+  }
+
+  private async read(maxWaitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { source, runtime } = this.deps
+    const startedMs = runtime.monotonicMs()
+    const chunks = await source.read({
+      maxBytes: Math.ceil(this.config.processing.memoryLimitBytes * READ_MEMORY_SHARE),
+      maxWaitMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
+    this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
+    for (const chunk of chunks) this.metrics.bytesRead += chunk.sizeBytes
+    this.queue.push(chunks)
+    for (const { topicPartition, wantedOffset, resumedOffset } of source.takeLosses()) {
+      this.metrics.lostOffsets += resumedOffset > wantedOffset ? resumedOffset - wantedOffset : 0n
+      publish('offsets:lost', {
+        pipeline: this.config.name,
+        topic: topicPartition.topic,
+        partition: topicPartition.partition,
+        wantedOffset,
+        resumedOffset,
+      })
+    }
+  }
+
+  /** Decodes what is queued, up to where a flush may be due. Lets I/O through every few milliseconds. */
+  private async decode(): Promise<void> {
+    const { epoch, queue } = this
+    const { runtime } = this.deps
+    let startedMs = runtime.monotonicMs()
+    const stop = (): number => {
+      const nowMs = runtime.monotonicMs()
+      const elapsedMs = nowMs - startedMs
+      this.metrics.stages.decodeMs += elapsedMs
+      startedMs = nowMs
+      return elapsedMs
+    }
+    let sinceYieldMs = 0
+    try {
+      while (!queue.isEmpty && !this.isEpochFull()) {
+        if (!queue.advanceBatch()) {
+          epoch.endChunk(queue, runtime.now())
+          continue
+        }
+        const bad = epoch.appendRecords(queue, this.limits.messages - epoch.messageCount, runtime.now())
+        if (bad !== null) await this.reject(bad)
+        sinceYieldMs += stop()
+        if (sinceYieldMs >= DECODE_SLICE_MS) {
+          sinceYieldMs = 0
+          await setImmediate()
+          startedMs = runtime.monotonicMs()
+        }
+      }
+    } finally {
+      stop()
+    }
+  }
+
+  private isEpochFull(): boolean {
+    const { epoch, limits } = this
+    return (
+      epoch.messageCount >= limits.messages ||
+      epoch.tablePartitionCount >= limits.tablePartitions ||
+      epoch.sizeBytes >= limits.memoryBytes
+    )
+  }
+
+  /** Under `stop` everything before the bad record is committed first; the next run starts at it. */
+  private async reject(bad: BadRecord): Promise<void> {
+    const { topic, partition } = bad.topicPartition
+    const pipeline = this.config.name
+    const action = this.config.processing.onBadRecord === 'stop' ? 'stop' : 'skip'
+    const { code, path, column, message } = bad.reason
+    publish('record:rejected', {
+      pipeline,
+      topic,
+      partition,
+      offset: bad.offset,
+      code,
+      path,
+      column,
+      message,
+      action,
+    })
+    if (action === 'skip') return
+    this.epoch.excludeLast(bad)
+    const fenced =
+      (this.epoch.hasProgress && (await this.cut('stop')) === 'fenced') || (await this.settle()) === 'fenced'
+    // Another writer took over in the meantime and has met the record itself; its table says where to go on.
+    if (fenced) return
+    throw new SerializationError(code, `${topic}[${partition}]@${bad.offset} ${path}: ${message}`, {
+      context: { pipeline, topic, partition, offset: bad.offset, column, table: this.tableUri },
+      hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: skip\``,
+    })
+  }
+
+  /** Takes the epoch and starts its commit, once the one before is through; `fenced` means that there is none left. */
+  private async cut(reason: FlushReason): Promise<'started' | 'fenced'> {
+    if ((await this.settle()) === 'fenced') return 'fenced'
+    this.start(this.epoch.cut(), reason)
+    return 'started'
+  }
+
+  private start(cut: EpochCut, reason: FlushReason): void {
+    this.epochNumber++
+    const inFlight: InFlight = { cut, done: this.commit(cut, reason, this.epochNumber), isSettled: false }
+    // A failure is met in `settle`; until then it must not count as unhandled.
+    const note = (): void => {
+      inFlight.isSettled = true
+    }
+    inFlight.done.then(note, note)
+    this.inFlight = inFlight
+  }
+
+  /** Waits for the commit that is under way. A fenced one drops everything that was decoded since. */
+  private async settle(): Promise<CommitStatus | 'none'> {
+    if (this.inFlight === null) return 'none'
+    const { done } = this.inFlight
+    try {
+      const outcome = await done
+      this.inFlight = null
+      if (outcome === 'fenced') await this.restartFromTable()
+      return outcome
+    } finally {
+      this.inFlight = null
+    }
+  }
+
+  private async commit(cut: EpochCut, reason: FlushReason, epochNumber: number): Promise<CommitStatus> {
+    const { writer, runtime } = this.deps
+    const { name } = this.config
+    const startedMs = runtime.monotonicMs()
+    const starts = [...this.unrecordedStarts]
+    const columns = this.columnsOf(cut, starts, epochNumber)
+    if (this.config.processing.dryRun || writer === null) {
+      this.count(cut, writer === null ? [] : writer.planEpoch(columns))
+      for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
+      return 'committed'
+    }
+    const outcome = await writer.writeEpoch(columns, {
+      attempted: (version, attempt) => publish('commit:attempted', { pipeline: name, version, attempt }),
+    })
+    if (outcome.status === 'fenced') {
+      this.metrics.fenced++
+      publish('commit:conflicted', {
+        pipeline: name,
+        winner: outcome.winner,
+        reason: 'txn',
+        detail: outcome.appId,
+      })
+      return 'fenced'
+    }
+    // Crash from here on: the commit stands, and the next start reads its offsets from the table.
+    this.fencedInARow = 0
+    for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
+    for (const [tp, nextOffset] of starts) {
+      if (this.committed.get(tp) === null) this.committed.set(tp, nextOffset)
+      this.unrecordedStarts.delete(tp)
+    }
+    this.metrics.commits++
+    this.metrics.conflicts += outcome.attemptCount - 1
+    this.count(cut, outcome.files)
+    for (const file of outcome.files) publish('file:written', { pipeline: name, ...file })
+    publish('commit:committed', {
+      pipeline: name,
+      version: outcome.version,
+      rowCount: cut.counts.rows,
+      fileCount: outcome.files.length,
+      sizeBytes: outcome.files.reduce((total, f) => total + f.sizeBytes, 0),
+      reason,
+      durationMs: runtime.monotonicMs() - startedMs,
+      attemptCount: outcome.attemptCount,
+      ranges: cut.ranges.map(r => ({
+        topic: r.topicPartition.topic,
+        partition: r.topicPartition.partition,
+        fromOffset: r.fromOffset,
+        nextOffset: r.nextOffset,
+      })),
+    })
+    await this.afterCommit(writer, outcome.version)
+    return 'committed'
+  }
+
+  /** What is worth doing and may fail: checksum, checkpoint, and the group's offsets for lag tools. */
+  private async afterCommit(writer: TableWriter, version: number): Promise<void> {
+    const { runtime, source } = this.deps
+    const pipeline = this.config.name
+    const startedMs = runtime.monotonicMs()
+    // Crash here: a longer replay at the next start; the next commit sees that a checkpoint is due.
+    const { checkpoint } = await writer.upkeep()
+    if (typeof checkpoint === 'object' && 'error' in checkpoint) {
+      publish('checkpoint:failed', { pipeline, version, error: checkpoint.error })
+    } else if (checkpoint !== 'not-due' && checkpoint.status === 'written') {
+      publish('checkpoint:written', { pipeline, version, durationMs: runtime.monotonicMs() - startedMs })
+    }
+    const offsets = new Map<TopicPartition, bigint>()
+    for (const [tp, nextOffset] of this.committed) if (nextOffset !== null) offsets.set(tp, nextOffset)
+    // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
+    this.groupCommit = this.groupCommit.then(async () => {
+      try {
+        await source.commitGroupOffsets(offsets)
+      } catch (error) {
+        publish('group-offsets:failed', { pipeline, error })
+      }
+    })
+  }
+
+  private columnsOf(
+    cut: EpochCut,
+    starts: readonly [TopicPartition, bigint][],
+    epochNumber: number,
+  ): EpochColumns {
+    const { pipelineId } = this.config
+    const advances = new Map<TopicPartition, bigint>(starts)
+    for (const { topicPartition, nextOffset } of cut.ranges) advances.set(topicPartition, nextOffset)
+    const rows = cut.counts.rows === 0 ? [] : rowsByPartition(cut.partitionIds, cut.tablePartitions.length)
+    const topics: Record<string, string> = {}
+    for (const { topic, topicId } of advances.keys()) topics[topicId] = topic
+    return {
+      batch: cut.batch,
+      partitions: rows.map((list, id) => ({
+        partitionValues: cut.tablePartitions[id]!.partitionValues,
+        rows: list,
+      })),
+      offsets: [...advances].map(([tp, nextOffset]) => ({
+        appId: appIdOf(pipelineId, tp),
+        expected: this.committed.get(tp) ?? null,
+        nextOffset,
+      })),
+      metrics: {
+        numConsumedRecords: String(cut.counts.messages + cut.counts.filtered),
+        numBadRecords: String(cut.counts.badRecords),
+        numSkippedRecords: String(cut.counts.skipped),
+        numFilteredRecords: String(cut.counts.filtered),
+      },
+      operationParameters: { epochId: String(epochNumber), topics: JSON.stringify(topics) },
+    }
+  }
+
+  private count(cut: EpochCut, files: readonly WrittenFile[]): void {
+    const { metrics } = this
+    metrics.messages += cut.counts.messages
+    metrics.rows += cut.counts.rows
+    metrics.badRecords += cut.counts.badRecords
+    metrics.skipped += cut.counts.skipped
+    metrics.filtered += cut.counts.filtered
+    metrics.files += files.length
+    for (const file of files) metrics.bytesWritten += file.sizeBytes
+  }
+
+  /** Another writer was first: everything in hand may be in the table already, so it is read again from the table on. */
+  private async restartFromTable(): Promise<void> {
+    const { source, writer, runtime } = this.deps
+    assert(writer !== null)
+    this.fencedInARow++
+    if (this.fencedInARow > FENCED_IN_A_ROW_MAX) {
+      throw new KafkaError(
+        'PIPELINE_FENCED',
+        `another process commits to ${this.tableUri} as \`${this.config.pipelineId}\` and was first ${this.fencedInARow} times in a row`,
+      )
+    }
+    this.epoch.cut()
+    this.queue.clear()
+    // Lets one of two equal processes get ahead.
+    await runtime.delay(runtime.random() * 50 * Math.min(this.fencedInARow, 20))
+    await writer.table.reload()
+    await this.seekToTable(source.assignment)
+  }
+
+  private async seekToTable(partitions: readonly TopicPartition[]): Promise<void> {
+    const { source, writer } = this.deps
+    const txns = new Map<string, bigint>()
+    for (const [appId, txn] of writer?.table.state.txns ?? []) txns.set(appId, txn.version)
+    const { offsets, unknownTopicIds } = await planStart(
+      this.config.kafka,
+      this.config.pipelineId,
+      source,
+      partitions,
+      txns,
+    )
+    if (unknownTopicIds.length > 0) {
+      publish('topic:unknown-offsets', { pipeline: this.config.name, topicIds: unknownTopicIds })
+    }
+    for (const [tp, { nextOffset, fromTable }] of offsets) {
+      this.committed.set(tp, fromTable ? nextOffset : null)
+      if (fromTable) this.unrecordedStarts.delete(tp)
+      else this.unrecordedStarts.set(tp, nextOffset)
+      if (!this.startedFrom.has(tp)) this.startedFrom.set(tp, nextOffset)
+      source.seek(tp, nextOffset)
+    }
+  }
+
+  private async takeNewPartitions(added: readonly TopicPartition[]): Promise<void> {
+    if (added.length === 0) return
+    await this.seekToTable(added)
+    publish('assignment:changed', {
+      pipeline: this.config.name,
+      added: added.map(({ topic, partition }) => ({ topic, partition })),
+    })
+  }
+
+  /**
+   * Under any policy but `earliest` the start must be in the table before anything else: a crash before the first
+   * commit would otherwise start at a later `latest` and lose what came between.
+   */
+  private async recordStart(): Promise<void> {
+    const { writer } = this.deps
+    if (this.unrecordedStarts.size === 0 || this.config.kafka.autoOffsetReset === 'earliest') return
+    if (writer === null || this.config.processing.dryRun) return
+    this.start(this.epoch.cut(), 'start')
+    await this.settle()
+  }
+
+  private async endsNow(): Promise<Map<TopicPartition, bigint>> {
+    const ends = new Map<TopicPartition, bigint>()
+    for (const [tp, { endOffset }] of await this.deps.source.endOffsets()) ends.set(tp, endOffset)
+    return ends
+  }
+
+  private hasReached(ends: ReadonlyMap<TopicPartition, bigint>): boolean {
+    for (const [tp, end] of ends) if (this.position(tp) < end) return false
+    return true
+  }
+
+  /** The next offset to decode. */
+  private position(tp: TopicPartition): bigint {
+    const inEpoch = this.epoch.nextOffset(tp)
+    if (inEpoch !== null) return inEpoch
+    const underway = this.inFlight?.cut.ranges.find(r => r.topicPartition === tp)
+    return underway?.nextOffset ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
+  }
+
+  private async result(): Promise<PipelineResult> {
+    const { source, writer } = this.deps
+    let ends: Awaited<ReturnType<MessageSource['endOffsets']>> | null = null
+    try {
+      ends = await source.endOffsets()
+    } catch {
+      // The run is complete and Kafka went away meanwhile: lag is unknown, and that is what is reported.
+    }
+    return {
+      name: this.config.name,
+      table: this.tableUri,
+      version: writer?.table.state.version ?? null,
+      metrics: this.metrics,
+      partitions: source.assignment.map(tp => {
+        const nextOffset = this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
+        const endOffset = ends?.get(tp)?.endOffset ?? null
+        return {
+          topic: tp.topic,
+          partition: tp.partition,
+          fromOffset: this.startedFrom.get(tp) ?? 0n,
+          nextOffset,
+          endOffset,
+          lag: endOffset === null ? null : endOffset > nextOffset ? endOffset - nextOffset : 0n,
+        }
+      }),
+    }
+  }
+}

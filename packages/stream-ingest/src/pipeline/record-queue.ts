@@ -1,0 +1,110 @@
+/**
+ * Chunks that were fetched and not yet decoded, record by record.
+ *
+ * A commit may have to end in the middle of a batch (`batch_size`), so the queue remembers where it stands: chunk,
+ * batch, record. One slab is reused for all batches.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import { readRecords } from '../kafka/record-batch.ts'
+import { RecordSlab } from '../kafka/record-slab.ts'
+
+export class RecordQueue {
+  /** The records of the batch that is being worked on; `index` is the next one. */
+  readonly slab: RecordSlab = new RecordSlab()
+  index = 0
+  private chunks: SourceChunk[] = []
+  private head = 0
+  private batchIndex = 0
+  #position: bigint | null = null
+  private readonly batchMaxBytes: number
+
+  /** @param batchMaxBytes bound of one decompressed batch */
+  constructor(batchMaxBytes: number) {
+    this.batchMaxBytes = batchMaxBytes
+  }
+
+  push(chunks: readonly SourceChunk[]): void {
+    for (const chunk of chunks) this.chunks.push(chunk)
+  }
+
+  /** Bytes as fetched, of the chunks that are not finished. */
+  get sizeBytes(): number {
+    let total = 0
+    for (let i = this.head; i < this.chunks.length; i++) total += this.chunks[i]!.sizeBytes
+    return total
+  }
+
+  get isEmpty(): boolean {
+    return this.head === this.chunks.length
+  }
+
+  /** The chunk at the head; the queue must not be empty. */
+  get chunk(): SourceChunk {
+    const chunk = this.chunks[this.head]
+    assert(chunk !== undefined)
+    return chunk
+  }
+
+  get topicPartition(): TopicPartition {
+    return this.chunk.topicPartition
+  }
+
+  /** The next offset of the head chunk that was not passed yet. */
+  get position(): bigint {
+    return this.#position ?? this.chunk.fromOffset
+  }
+
+  set position(nextOffset: bigint) {
+    this.#position = nextOffset
+  }
+
+  /**
+   * Moves to the next record of the head chunk: afterwards `slab` and `index` point at it.
+   *
+   * @returns false where the chunk has no further record; then `endChunk` must be called
+   * @throws KafkaError for a batch that is damaged or larger than allowed
+   */
+  advanceBatch(): boolean {
+    const { batches, topicPartition, fromOffset } = this.chunk
+    while (this.index >= this.slab.count) {
+      const batch = batches[this.batchIndex]
+      if (batch === undefined) return false
+      this.batchIndex++
+      readRecords(batch, this.slab, topicPartition.topic, topicPartition.partition, {
+        maxBytes: this.batchMaxBytes,
+      })
+      this.index = 0
+      // A batch is the unit of fetching: it may begin before the offset that was asked for.
+      while (this.index < this.slab.count && this.slab.offsetAt(this.index) < fromOffset) this.index++
+    }
+    return true
+  }
+
+  /** Leaves the head chunk behind. */
+  endChunk(): SourceChunk {
+    const { chunk } = this
+    this.head++
+    this.batchIndex = 0
+    this.index = 0
+    this.#position = null
+    this.slab.clear()
+    if (this.head === this.chunks.length) {
+      this.chunks = []
+      this.head = 0
+    }
+    return chunk
+  }
+
+  /** Forgets everything: the source was moved elsewhere. */
+  clear(): void {
+    this.chunks = []
+    this.head = 0
+    this.batchIndex = 0
+    this.index = 0
+    this.#position = null
+    this.slab.clear()
+  }
+}

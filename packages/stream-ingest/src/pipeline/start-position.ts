@@ -1,0 +1,105 @@
+/**
+ * Where each topic partition starts: at the table's offset, and only where it holds none by the configured policy.
+ *
+ * @module
+ */
+import type { KafkaConfig } from '../config/ingest-config.ts'
+import { DeltaError, KafkaError } from '../error.ts'
+import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
+
+/** The app id of a topic partition's `txn`: by topic id, so that a re-created topic is not taken for the old one. */
+export function appIdOf(pipelineId: string, { topicId, partition }: TopicPartition): string {
+  return `${pipelineId}:${topicId}:${partition}`
+}
+
+/** The parts of an app id of this pipeline; null for anybody else's. */
+export function parseAppId(pipelineId: string, appId: string): { topicId: string; partition: number } | null {
+  if (!appId.startsWith(`${pipelineId}:`)) return null
+  const match = /^([^:]+):(\d+)$/.exec(appId.slice(pipelineId.length + 1))
+  return match === null ? null : { topicId: match[1]!, partition: Number(match[2]) }
+}
+
+/** Where to read on, and whether the table knows it already. */
+export interface StartOffset {
+  readonly nextOffset: bigint
+  readonly fromTable: boolean
+}
+
+export interface StartPlan {
+  readonly offsets: ReadonlyMap<TopicPartition, StartOffset>
+  /** Topic ids of this pipeline in the table that are not read any more. */
+  readonly unknownTopicIds: readonly string[]
+}
+
+/**
+ * @param txns next offset by app id, as the table holds them
+ * @throws KafkaError `KAFKA_NO_OFFSET` under `auto_offset_reset: none`
+ * @throws DeltaError `TABLE_OFFSETS_MISSING` where the table holds offsets of higher partitions of a topic but not of
+ *   this one: they were there, since a first commit records them all, and starting over would repeat or lose messages
+ */
+export async function planStart(
+  config: KafkaConfig,
+  pipelineId: string,
+  source: MessageSource,
+  partitions: readonly TopicPartition[],
+  txns: ReadonlyMap<string, bigint>,
+): Promise<StartPlan> {
+  const known = knownPartitions(pipelineId, txns.keys())
+  const offsets = new Map<TopicPartition, StartOffset>()
+  const fresh: TopicPartition[] = []
+  const grown: TopicPartition[] = []
+  for (const tp of partitions) {
+    const nextOffset = txns.get(appIdOf(pipelineId, tp))
+    if (nextOffset !== undefined) {
+      offsets.set(tp, { nextOffset, fromTable: true })
+      continue
+    }
+    const highest = known.get(tp.topicId)
+    if (highest === undefined || config.assignment !== 'all') fresh.push(tp)
+    else if (tp.partition > highest) grown.push(tp)
+    else {
+      throw new DeltaError(
+        'TABLE_OFFSETS_MISSING',
+        `the table holds offsets of ${tp.topic} up to partition ${highest}, but none of partition ${tp.partition}`,
+        {
+          hint: 'check `delta.setTransactionRetentionDuration` and whether the table was replaced; to start this partition afresh, run once with `kafka.assignment` listing it',
+          context: { topic: tp.topic, partition: tp.partition },
+        },
+      )
+    }
+  }
+  if (fresh.length > 0) {
+    const { autoOffsetReset } = config
+    if (autoOffsetReset === 'none') {
+      const { topic, partition } = fresh[0]!
+      throw new KafkaError(
+        'KAFKA_NO_OFFSET',
+        `the table holds no offset of ${topic}[${partition}], and \`kafka.auto_offset_reset\` is \`none\``,
+        { context: { topic, partition } },
+      )
+    }
+    for (const [tp, nextOffset] of await source.resolveStart(fresh, autoOffsetReset)) {
+      offsets.set(tp, { nextOffset, fromTable: false })
+    }
+  }
+  // A partition that came later holds nothing from before: only its beginning loses no message.
+  if (grown.length > 0) {
+    for (const [tp, nextOffset] of await source.resolveStart(grown, 'earliest')) {
+      offsets.set(tp, { nextOffset, fromTable: false })
+    }
+  }
+  const read = new Set(partitions.map(tp => tp.topicId))
+  return { offsets, unknownTopicIds: [...known.keys()].filter(id => !read.has(id)) }
+}
+
+/** Highest partition of each topic id for which the table holds an offset of this pipeline. */
+function knownPartitions(pipelineId: string, appIds: Iterable<string>): Map<string, number> {
+  const highest = new Map<string, number>()
+  for (const appId of appIds) {
+    const parsed = parseAppId(pipelineId, appId)
+    if (parsed !== null) {
+      highest.set(parsed.topicId, Math.max(parsed.partition, highest.get(parsed.topicId) ?? -1))
+    }
+  }
+  return highest
+}

@@ -1,0 +1,40 @@
+/**
+ * From the `s3:` (or `local:`) section to the object store that it means, rooted where the tables' folders are.
+ *
+ * @module
+ */
+import { type ObjectStore, openStore, S3ObjectStore } from '@stream-ingest/delta'
+import type { ProcessingConfig, S3Config } from '../config/ingest-config.ts'
+
+/**
+ * Makes no request. `processing.max_retries` bounds the attempts of one S3 request; nothing above repeats them.
+ */
+export function openLakeStore(
+  config: S3Config,
+  processing: Pick<ProcessingConfig, 'maxRetries'>,
+): ObjectStore {
+  if (config.kind === 'local') return openStore(config.path)
+  const { credentials } = config
+  return new S3ObjectStore({
+    bucket: config.bucket,
+    prefix: config.prefix,
+    region: config.region,
+    endpoint: config.endpoint,
+    forcePathStyle: config.forcePathStyle,
+    credentials:
+      credentials?.accessKeyId === undefined || credentials.secretAccessKey === undefined
+        ? undefined
+        : {
+            accessKeyId: credentials.accessKeyId,
+            secretAccessKey: credentials.secretAccessKey.reveal(),
+            ...(credentials.sessionToken === undefined
+              ? {}
+              : { sessionToken: credentials.sessionToken.reveal() }),
+          },
+    roleArn: credentials?.roleArn,
+    attemptsMax: processing.maxRetries + 1,
+    serverSideEncryption: config.serverSideEncryption,
+    kmsKeyId: config.kmsKeyId,
+    storageClass: config.storageClass,
+  })
+}
