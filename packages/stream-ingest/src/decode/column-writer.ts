@@ -10,7 +10,7 @@ import {
   Int64Builder,
   NumberBuilder,
 } from '@stream-ingest/delta/column'
-import type { DecodeField } from '../config/decode-field.ts'
+import type { DecodeField, DecodeSource } from '../config/decode-field.ts'
 import type { BadRecordReason } from './decoder.ts'
 import { secondAt, type UnitOfInstant } from './derived-value.ts'
 import { pathSegment } from './found-value.ts'
@@ -39,8 +39,7 @@ export class TextColumnWriter implements ColumnWriter {
     this.column = field.name
     this.value = new TextValue(field, builder, depthMax)
     this.headerName = field.source.kind === 'header' ? new TextEncoder().encode(field.source.name) : null
-    this.path =
-      field.source.kind === 'header' ? `kafka.headers${pathSegment(field.source.name)}` : 'kafka.key'
+    this.path = sourcePath(field.source)
   }
 
   append(view: RecordView, index: number): BadRecordReason | null {
@@ -130,11 +129,13 @@ export class FallbackWriter extends KafkaDerivedWriter {
  * has no such form must not get into the table.
  */
 export class PartitionTextCheck implements ColumnWriter {
+  private readonly path: string
   private readonly column: string
   private readonly nullable: boolean
   private readonly builder: BinaryBuilder
 
-  constructor(column: string, nullable: boolean, builder: BinaryBuilder) {
+  constructor(path: string, column: string, nullable: boolean, builder: BinaryBuilder) {
+    this.path = path
     this.column = column
     this.nullable = nullable
     this.builder = builder
@@ -148,10 +149,26 @@ export class PartitionTextCheck implements ColumnWriter {
     const end = builder.endOf(row)
     if (start === end && !this.nullable) {
       const message = 'expected a value, found the empty one, which is null in a partition column'
-      return invalid('$', this.column, message)
+      return invalid(this.path, this.column, message)
     }
     if (builder.type.name === 'string' || isUtf8(builder.data, start, end)) return null
-    return invalid('$', this.column, 'expected bytes that are UTF-8 in a partition column, found others')
+    return invalid(
+      this.path,
+      this.column,
+      'expected bytes that are UTF-8 in a partition column, found others',
+    )
+  }
+}
+
+/** Where a value comes from, as in a {@link BadRecordReason}. */
+export function sourcePath(source: DecodeSource): string {
+  switch (source.kind) {
+    case 'payload':
+      return `$${source.path.map(pathSegment).join('')}`
+    case 'key':
+      return 'kafka.key'
+    case 'header':
+      return `kafka.headers${pathSegment(source.name)}`
   }
 }
 

@@ -8,7 +8,7 @@
 import type { ColumnBuilder } from '@stream-ingest/delta/column'
 import type { DecodeField } from '../config/decode-field.ts'
 import type { BadRecordReason, Decoder } from './decoder.ts'
-import { boundedPath, describeJsonValue, pathSegment } from './found-value.ts'
+import { boundedPath, describeJsonValue } from './found-value.ts'
 import { type ObjectPlan, planPayload, type ValuePlan } from './json-plan.ts'
 import { MISFIT } from './json-scalar-decoder.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
@@ -61,8 +61,7 @@ export class JsonDecoder extends JsonValueDecoder implements Decoder {
   decodeNull(): BadRecordReason | null {
     for (const [index, member] of this.plan.members.entries()) {
       if (!member.nullable) {
-        this.noteMissing(member)
-        this.misfitPath = pathSegment(this.plan.names[index]!)
+        this.noteMissing(this.plan.names[index]!, member)
         return this.badRecord()
       }
     }

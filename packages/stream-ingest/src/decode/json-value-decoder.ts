@@ -163,8 +163,7 @@ export class JsonValueDecoder extends JsonScalarDecoder {
     }
     for (let i = 0; i < members.length && !isBad; i++) {
       if (seenIn[i] === objectNumber || members[i]!.nullable) continue
-      this.noteMissing(members[i]!)
-      this.misfitPath = pathSegment(names[i]!)
+      this.noteMissing(names[i]!, members[i]!)
       isBad = true
     }
     if (isBad) {
@@ -179,9 +178,11 @@ export class JsonValueDecoder extends JsonScalarDecoder {
     return p
   }
 
-  protected noteMissing(member: ValuePlan): void {
+  /** Blames what a required member lacks: itself, or the first required column below it. */
+  protected noteMissing(name: string, member: ValuePlan): void {
     this.misfitColumn = member.column
     this.misfitMessage = `expected ${member.expected} that is not null, found nothing`
+    this.misfitPath = pathSegment(name) + requiredPath(member)
   }
 
   protected decodeValue(plan: ValuePlan, p: number, depth: number): number {
@@ -379,6 +380,13 @@ function takeBack(member: ValuePlan): void {
   }
   for (const target of member.targets) takeBack(target)
   for (const below of member.members?.members ?? []) takeBack(below)
+}
+
+/** From a fan-out without a required target down to the first required column. */
+function requiredPath({ kind, targets, members }: ValuePlan): string {
+  if (kind !== 'fan_out' || members === null || targets.some(target => !target.nullable)) return ''
+  const index = members.members.findIndex(below => !below.nullable)
+  return index < 0 ? '' : pathSegment(members.names[index]!) + requiredPath(members.members[index]!)
 }
 
 /** Appends what a member has that is neither there nor required. */

@@ -18,6 +18,7 @@ import {
   FallbackWriter,
   KafkaDerivedWriter,
   PartitionTextCheck,
+  sourcePath,
   TextColumnWriter,
 } from './column-writer.ts'
 import type { BadRecordReason, Decoder } from './decoder.ts'
@@ -133,10 +134,13 @@ function derivedInput(
   return hidden
 }
 
-function addPartitionCheck({ field }: TableColumn, builder: ColumnBuilder, writers: ColumnWriter[]): void {
-  if (field.type.kind !== 'primitive') return
-  const { name } = field.type
-  if (name === 'binary' || (name === 'string' && !field.nullable)) {
-    writers.push(new PartitionTextCheck(field.name, field.nullable, builder as BinaryBuilder))
-  }
+function addPartitionCheck(
+  { field, source }: TableColumn,
+  builder: ColumnBuilder,
+  writers: ColumnWriter[],
+): void {
+  const { name } = builder.type.kind === 'primitive' ? builder.type : { name: '' }
+  if (name !== 'binary' && (name !== 'string' || field.nullable)) return
+  const path = source.kind === 'decode' ? sourcePath(source.field.source) : 'kafka.key'
+  writers.push(new PartitionTextCheck(path, field.name, field.nullable, builder as BinaryBuilder))
 }

@@ -465,7 +465,7 @@ describe('keys and columns', () => {
       harness.append('{"user":5}')?.message ?? '',
       /an object with the key `id`, found the number 5/,
     )
-    assert.equal(harness.append('{}')?.column, 'user_id')
+    assert.deepEqual([harness.append('{}')?.path, harness.append('{}')?.column], ['$.user.id', 'user_id'])
     assert.deepEqual(harness.rows(), [
       { user_id: 1n, city: 'Bern', user: '{"id":1,"address":{"city":"Bern"}}', id_text: '1' },
       { user_id: 2n, city: null, user: '{"address":null,"id":2}', id_text: '2' },
