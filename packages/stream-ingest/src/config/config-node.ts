@@ -62,7 +62,8 @@ export function parseConfigText(sink: DiagnosticSink): ConfigNode | null {
   }
   if (document.errors.length > 0) {
     sink.markUnparsed()
-    for (const error of document.errors) reportSyntax(error, sink)
+    // What follows the first error is mostly its consequence.
+    reportSyntax(document.errors[0] as YAMLError, sink)
     return null
   }
   if (document.contents === null) return { kind: 'map', entries: [], span: { start: 0, end: 0 } }
@@ -90,15 +91,24 @@ function parseYaml(text: string): Document.Parsed | null {
 
 function reportSyntax(error: YAMLError, sink: DiagnosticSink): void {
   const [start, end] = error.pos
-  const message = error.message.replace(/\s+/g, ' ').trim()
+  // The parser quotes the text at the end of its messages: a secret may stand there.
+  const message = error.message
+    .replace(/\s+/g, ' ')
+    .replace(/: ".*$/, '')
+    .trim()
   const lowerCase = message.charAt(0).toLowerCase() + message.slice(1)
-  const help =
-    error.code === 'TAB_AS_INDENT'
-      ? 'YAML indents with spaces'
-      : error.code === 'MULTIPLE_DOCS'
-        ? 'one file holds one document; several flows go under `pipelines`'
-        : undefined
+  const help = syntaxHelp(error, sink.text)
   sink.error('CONFIG_YAML_SYNTAX', { start, end }, lowerCase, help === undefined ? {} : { help })
+}
+
+function syntaxHelp(error: YAMLError, text: string): string | undefined {
+  if (error.code === 'TAB_AS_INDENT') return 'YAML indents with spaces'
+  if (error.code === 'MULTIPLE_DOCS') return 'one file holds one document; several flows go under `pipelines`'
+  const [start] = error.pos
+  const line = text.slice(text.lastIndexOf('\n', start - 1) + 1, start + 1)
+  return /[{[,:]\s*\$\{/.test(line)
+    ? 'inside `{ }` and `[ ]`, write quotes around a value with a variable'
+    : undefined
 }
 
 /** Puts aliases in, counting nodes and depth, so that neither a bomb nor a cycle gets far. */

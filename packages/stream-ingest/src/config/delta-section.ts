@@ -220,7 +220,7 @@ export const deltaSection = section('delta', 'The table.', {
     'append',
     {
       description: 'Add rows; replace the table by a bounded run’s rows; or refuse a table that exists.',
-      later: { label: '`overwrite`, `error_if_exists`', includes: value => value !== 'append' },
+      later: { label: '`overwrite`, `error_if_exists`', covers: value => value !== 'append' },
     },
   ),
   schema: optional<readonly DeclaredColumn[]>(schemaType(), {
@@ -254,7 +254,7 @@ export const deltaSection = section('delta', 'The table.', {
   }),
   merge_schema: withDefault<boolean>(boolean(), false, {
     description: 'Add unknown payload fields as nullable columns, and widen types where that is safe.',
-    later: { label: '`true`', includes: value => value },
+    later: { label: '`true`', covers: value => value },
   }),
   create_table: withDefault<boolean>(boolean(), true, {
     description: 'Create the table from the schema where it is missing.',
@@ -285,12 +285,12 @@ export const deltaSection = section('delta', 'The table.', {
   optimize: optional<SectionValues<typeof optimizeSection.fields>>(sectionType(optimizeSection), {
     description: 'Compaction by the running process.',
     defaultText: 'off',
-    later: { label: 'all', includes: () => true },
+    later: 'all',
   }),
   vacuum: optional<SectionValues<typeof vacuumSection.fields>>(sectionType(vacuumSection), {
     description: 'Removal of files that are no longer part of the table.',
     defaultText: 'off',
-    later: { label: 'all', includes: () => true },
+    later: 'all',
   }),
 })
 

@@ -231,7 +231,7 @@ export const kafkaSection = section(
       description:
         'Which partitions this process reads: every one, those of its consumer group, or those listed.',
       example: '[0, 1, 2]',
-      later: { label: '`group`', includes: value => value === 'group' },
+      later: { label: '`group`', covers: value => value === 'group' },
     }),
     isolation_level: withDefault<KafkaConfig['isolationLevel']>(
       enumeration(['read_committed', 'read_uncommitted']),

@@ -70,7 +70,7 @@ export const processingSection = section(
       {
         description:
           'What to do with a record that does not fit. A skipped one is counted, and logged with its offset.',
-        later: { label: '`quarantine`', includes: value => value === 'quarantine' },
+        later: { label: '`quarantine`', covers: value => value === 'quarantine' },
       },
     ),
     on_null_value: withDefault<ProcessingConfig['onNullValue']>(enumeration(['skip', 'row', 'bad']), 'skip', {
@@ -81,7 +81,7 @@ export const processingSection = section(
       'json',
       {
         description: 'How the payload is written.',
-        later: { label: '`avro`, `protobuf`, `raw`', includes: value => value !== 'json' },
+        later: { label: '`avro`, `protobuf`, `raw`', covers: value => value !== 'json' },
       },
     ),
     runtime_limit_ms: optional<number>(milliseconds({ min: 1000, max: 365 * MS_PER_DAY }), {

@@ -13,8 +13,8 @@ interface FieldNotes<T> {
   readonly description: string
   /** A YAML value, for the reference. */
   readonly example?: string
-  /** Values that are understood, and refused until a later release. */
-  readonly later?: { readonly label: string; readonly includes: (value: T) => boolean }
+  /** Values that are understood, and refused until a later release: those that the label names, or every one. */
+  readonly later?: { readonly label: string; readonly covers: (value: T) => boolean } | 'all'
 }
 
 /** One key of a section. `V` is undefined only for a key that may be left out and has no default. */
@@ -114,7 +114,7 @@ export function readSection<F extends AnyFields>(
   reader: ConfigReader,
 ): SectionReading<F> {
   const fields = spec.fields as Readonly<Record<string, FieldSpec<unknown>>>
-  const given = assignEntries(Object.keys(fields), entries, reader)
+  const given = assignEntries(spec, entries, reader)
   const values: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(fields)) {
     const entry = given.get(key)
@@ -140,16 +140,22 @@ export function readSection<F extends AnyFields>(
 function readField(key: string, field: FieldSpec<unknown>, entry: MapEntry, reader: ConfigReader): unknown {
   if (field.type.isSecret === true && entry.value.kind !== 'map') reader.sink.redact(entry.value.span)
   const value = field.type.read(entry.value, reader, entry.keySpan)
-  if (value === undefined || field.later === undefined || !field.later.includes(value as never)) return value
-  const written = entry.value.kind === 'scalar' ? `${key}: ${entry.value.text}` : key
-  reader.sink.error(
-    'CONFIG_UNSUPPORTED',
-    entry.value.span,
-    `${quoteValue(written)} comes in a later release`,
-    {
-      help: `remove \`${key}\`, or give it another value`,
-    },
-  )
+  const { later } = field
+  if (later === undefined) return value
+  if (later === 'all') {
+    const message = `\`${key}\` comes in a later release`
+    reader.sink.error('CONFIG_UNSUPPORTED', entry.keySpan, message, { help: `remove \`${key}\`` })
+  } else if (value !== undefined && later.covers(value as never)) {
+    const written = entry.value.kind === 'scalar' ? `${key}: ${entry.value.text}` : key
+    reader.sink.error(
+      'CONFIG_UNSUPPORTED',
+      entry.value.span,
+      `${quoteValue(written)} comes in a later release`,
+      {
+        help: `remove \`${key}\`, or give it another value`,
+      },
+    )
+  }
   return value
 }
 
@@ -158,10 +164,11 @@ function readField(key: string, field: FieldSpec<unknown>, entry: MapEntry, read
  * it holds is checked too and the right one is not called missing.
  */
 function assignEntries(
-  keys: readonly string[],
+  spec: AnySection,
   entries: readonly OwnedEntry[],
   reader: ConfigReader,
 ): ReadonlyMap<string, MapEntry> {
+  const keys = Object.keys(spec.fields)
   const given = new Map<string, MapEntry>()
   const unknown: OwnedEntry[] = []
   for (const entry of entries) {
@@ -172,7 +179,9 @@ function assignEntries(
     // A key that is not there yet is the likelier meaning.
     const candidates = [...keys.filter(key => !given.has(key)), ...keys.filter(key => given.has(key))]
     const near = reportUnknown(entry, candidates, reader)
-    if (near !== null && !given.has(near)) given.set(near, entry)
+    const rivals = spec.exclusive.filter(({ keys: group }) => near !== null && group.includes(near))
+    const isTaken = rivals.some(({ keys: group }) => group.some(key => given.has(key)))
+    if (near !== null && !given.has(near) && !isTaken) given.set(near, entry)
   }
   return given
 }

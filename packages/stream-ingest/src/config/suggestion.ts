@@ -41,9 +41,7 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   let bestDistance = limit + 1
   for (const candidate of candidates) {
     const target = normalize(candidate)
-    // The word as written decides between two that differ from it in separators alone.
-    const distance =
-      editDistance(normal, target) + (word === candidate ? 0 : 0.001 * rawDistance(word, candidate))
+    const distance = editDistance(normal, target) + tieBreak(word, candidate, normal, target)
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance
@@ -52,8 +50,13 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   return best
 }
 
-function rawDistance(word: string, candidate: string): number {
-  return Math.min(9, editDistance(word, candidate))
+/**
+ * Among words that are equally near: letters in another order are the likelier slip than other letters, then the word as
+ * written decides between two that differ from it in separators alone. Below one edit in all.
+ */
+function tieBreak(word: string, candidate: string, normal: string, target: string): number {
+  const hasSameLetters = [...normal].toSorted().join('') === [...target].toSorted().join('')
+  return (hasSameLetters ? 0 : 0.1) + 0.001 * Math.min(9, editDistance(word, candidate))
 }
 
 function normalize(word: string): string {
