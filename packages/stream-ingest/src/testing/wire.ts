@@ -182,22 +182,26 @@ export class WireWriter {
   }
 
   int8(value: number): this {
-    this.#view.setInt8(this.#reserve(1), value)
+    const at = this.#reserve(1)
+    this.#view.setInt8(at, value)
     return this
   }
 
   int16(value: number): this {
-    this.#view.setInt16(this.#reserve(2), value)
+    const at = this.#reserve(2)
+    this.#view.setInt16(at, value)
     return this
   }
 
   int32(value: number): this {
-    this.#view.setInt32(this.#reserve(4), value)
+    const at = this.#reserve(4)
+    this.#view.setInt32(at, value)
     return this
   }
 
   int64(value: bigint): this {
-    this.#view.setBigInt64(this.#reserve(8), value)
+    const at = this.#reserve(8)
+    this.#view.setBigInt64(at, value)
     return this
   }
 
@@ -208,11 +212,10 @@ export class WireWriter {
   unsignedVarint(value: number): this {
     let rest = value
     while (rest >= 0x80) {
-      this.#view.setUint8(this.#reserve(1), (rest % 0x80) | 0x80)
+      this.int8((rest % 0x80) | 0x80)
       rest = Math.floor(rest / 0x80)
     }
-    this.#view.setUint8(this.#reserve(1), rest)
-    return this
+    return this.int8(rest)
   }
 
   uuid(value: string): this {
@@ -276,6 +279,7 @@ export class WireWriter {
     this.#start = this.#position
   }
 
+  /** May replace the buffer and its view: call it before either is read. */
   #reserve(size: number): number {
     if (this.#position + size > this.#bytes.length) {
       this.#cut()

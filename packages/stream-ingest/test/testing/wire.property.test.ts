@@ -18,9 +18,11 @@ test('reading gives back what was written, in both encodings', () => {
     strings: fc.array(fc.option(fc.string({ unit: 'grapheme' }))),
     bytes: fc.option(fc.uint8Array({ maxLength: 10_000 })),
     uuid: fc.uuid(),
+    // Enough to outgrow the writer's first buffers at any position.
+    many: fc.array(fc.tuple(fc.integer(), fc.nat(0x7fffffff)), { maxLength: 500, size: 'max' }),
   })
   fc.assert(
-    fc.property(value, ({ flexible, numbers, varint, strings, bytes, uuid }) => {
+    fc.property(value, ({ flexible, numbers, varint, strings, bytes, uuid, many }) => {
       const writer = new WireWriter(flexible)
       writer.int8(numbers[0]).int16(numbers[1]).int32(numbers[2]).int64(numbers[3]).unsignedVarint(varint)
       writer
@@ -28,6 +30,7 @@ test('reading gives back what was written, in both encodings', () => {
         .bytes(bytes)
         .uuid(uuid)
         .tags()
+      writer.array(many, ([int32, unsigned]) => writer.int32(int32).unsignedVarint(unsigned).boolean(true))
       const { sizeBytes } = writer
       const written = Buffer.concat(writer.finish())
       assert.equal(written.length, sizeBytes)
@@ -42,6 +45,11 @@ test('reading gives back what was written, in both encodings', () => {
       assert.deepEqual(read === null ? null : [...read], bytes === null ? null : [...bytes])
       assert.equal(reader.uuid(), uuid)
       reader.skipTags()
+      const readMany = reader.array(() => [reader.int32(), reader.unsignedVarint(), reader.boolean()])
+      assert.deepEqual(
+        readMany,
+        many.map(pair => [...pair, true]),
+      )
       assert.equal(reader.remainingBytes, 0)
     }),
     { numRuns: RUNS },
