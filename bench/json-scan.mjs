@@ -1,9 +1,14 @@
-// Microseconds per message of the JSON decoder: one million messages of 201 bytes and 8 fields into columns.
+// Microseconds per message of the JSON decoder alone, and of whole rows with four metadata columns and a table partition:
+// one million messages of 201 bytes and 8 fields into columns.
 //
 //   node --conditions=source bench/json-scan.mjs [messages]
-import { BatchBuilder } from '@stream-ingest/delta/column'
+
 import { field, primitive, struct } from '@stream-ingest/delta'
+import { BatchBuilder } from '@stream-ingest/delta/column'
+import { resolveTableLayout } from '../packages/stream-ingest/src/config/table-layout.ts'
 import { createJsonDecoder } from '../packages/stream-ingest/src/decode/json-decoder.ts'
+import { PartitionRouter } from '../packages/stream-ingest/src/decode/partition-router.ts'
+import { RecordWriter } from '../packages/stream-ingest/src/decode/record-writer.ts'
 
 const ROUNDS = 5
 const messageCount = Number(process.argv[2] ?? 1_000_000)
@@ -30,19 +35,63 @@ const fields = columns.map(([name, type, declaredType]) => ({
 
 const { bytes, offsets } = generate(messageCount)
 console.log(`${messageCount} messages, ${(bytes.length / messageCount).toFixed(0)} bytes each`)
-for (let round = 1; round <= ROUNDS; round++) {
+measure('payload to columns', () => {
   const batch = new BatchBuilder(schema)
   const decoder = createJsonDecoder(fields, batch.columns)
-  const before = process.cpuUsage()
   for (let i = 0; i < messageCount; i++) {
     const bad = decoder.decode(bytes, offsets[i], offsets[i + 1])
     if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
     batch.endRow()
   }
-  const { user, system } = process.cpuUsage(before)
-  const micros = (user + system) / messageCount
-  const megabytesPerSecond = bytes.length / messageCount / micros
-  console.log(`round ${round}: ${micros.toFixed(3)} µs CPU a message, ${megabytesPerSecond.toFixed(0)} MB/s`)
+})
+
+const metadataColumns = new Map(
+  ['topic', 'partition', 'offset', 'timestamp'].map(name => [name, `_kafka_${name}`]),
+)
+const layout = resolveTableLayout({ schema, fields, partitionColumns: ['date'], derive: [], metadataColumns })
+const records = recordView()
+const origin = { topic: 'user-events', partition: 0 }
+measure('records to rows, routed', () => {
+  const batch = new BatchBuilder(layout.schema)
+  const writer = new RecordWriter(layout, batch)
+  const router = new PartitionRouter(layout, batch, 1_000)
+  for (let i = 0; i < messageCount; i++) {
+    const bad = writer.append(records, i, origin)
+    if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
+    router.route(i)
+  }
+})
+
+function measure(title, decodeAll) {
+  for (let round = 1; round <= ROUNDS; round++) {
+    const before = process.cpuUsage()
+    decodeAll()
+    const { user, system } = process.cpuUsage(before)
+    const micros = (user + system) / messageCount
+    const megabytesPerSecond = bytes.length / messageCount / micros
+    console.log(
+      `${title}, round ${round}: ${micros.toFixed(3)} µs CPU a message, ${megabytesPerSecond.toFixed(0)} MB/s`,
+    )
+  }
+}
+
+/** The messages as one record batch without keys and headers. */
+function recordView() {
+  const nothing = new Int32Array(messageCount).fill(-1)
+  const zeros = new Int32Array(messageCount)
+  return {
+    bytes,
+    baseOffset: 0n,
+    offsetDelta: Int32Array.from({ length: messageCount }, (_, i) => i),
+    timestamp: Float64Array.from({ length: messageCount }, (_, i) => 1_790_000_000_000 + i),
+    keyStart: nothing,
+    keyEnd: nothing,
+    valueStart: Int32Array.from(offsets.subarray(0, messageCount)),
+    valueEnd: Int32Array.from(offsets.subarray(1)),
+    headersStart: zeros,
+    headerCount: zeros,
+    recordEnd: zeros,
+  }
 }
 
 /** Messages like those of a shop's click stream, back to back, from a fixed seed. */

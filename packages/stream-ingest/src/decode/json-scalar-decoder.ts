@@ -20,12 +20,15 @@ import {
   appendInstantInteger,
   appendInstantText,
   appendInteger,
+  appendNanos,
   appendUnits,
   type Misfit,
 } from './value-text.ts'
 
 /** The value is JSON, but not what the column takes: `misfit` fields say why. The builder may be half written. */
 export const MISFIT = -2
+
+const NANOS_PER_SECOND = 1_000_000_000
 
 type AppendText = (plan: ValuePlan, b: Uint8Array, start: number, end: number) => Misfit
 
@@ -107,7 +110,13 @@ export class JsonScalarDecoder extends JsonScanner {
     let p = first
     let value = 0
     for (let digit = b[p]! ^ 0x30; digit <= 9; digit = b[++p]! ^ 0x30) value = value * 10 + digit
-    if (isWhole(b, first, p) && isExact(value) && appendUnits(plan, negative ? -value : value)) return p
+    if (isWhole(b, first, p)) {
+      if (isExact(value)) {
+        if (appendUnits(plan, negative ? -value : value)) return p
+      } else if (plan.unitsPerSecond === NANOS_PER_SECOND && appendNanos(plan, b, first, p, negative)) {
+        return p
+      }
+    }
     return this.decodeNumber(plan, from, depth, appendInstantInteger)
   }
 

@@ -97,7 +97,7 @@ export function appendInstantInteger(plan: ValuePlan, b: Uint8Array, start: numb
   if (outcome === 'inexact') return NOT_INTEGRAL
   if (outcome === 'too_large') return OUT_OF_RANGE
   if (exact.isSmall) return appendUnits(plan, exact.small) ? null : OUT_OF_RANGE
-  // Microseconds of the year 2255 and later, and nanoseconds, need more than 53 bits: rare enough for a BigInt.
+  // More than 53 bits, and not how anybody writes the instants of our time: rare enough for a BigInt.
   const sign = exact.words[1]! < 0 ? -1 : 0
   if (exact.words[2] !== sign || exact.words[3] !== sign) return OUT_OF_RANGE
   const units = (BigInt(exact.words[1]!) << 32n) | BigInt(exact.words[0]! >>> 0)
@@ -131,6 +131,26 @@ export function appendUnits(plan: ValuePlan, units: number): boolean {
       ? rest * (MICROS_PER_SECOND / unitsPerSecond)
       : (rest - (rest % NANOS_PER_MICRO)) / NANOS_PER_MICRO
   appendMicros(builder, second, micros)
+  return true
+}
+
+/**
+ * Appends the nanoseconds whose digits are `[first, end)`: of today they have more bits than a double, but not without
+ * the three digits that are cut. False where they are out of range.
+ */
+export function appendNanos(
+  plan: ValuePlan,
+  b: Uint8Array,
+  first: number,
+  end: number,
+  isNegative: boolean,
+): boolean {
+  let micros = 0
+  for (let p = first; p < end - 3; p++) micros = micros * 10 + (b[p]! ^ 0x30)
+  const isCut = b[end - 1] !== 0x30 || b[end - 2] !== 0x30 || b[end - 3] !== 0x30
+  if (isNegative) micros = isCut ? -micros - 1 : -micros
+  if (!Number.isSafeInteger(micros) || micros < SECOND_MIN_NEAR * MICROS_PER_SECOND) return false
+  ;(plan.builder as Int64Builder).appendNumber(micros)
   return true
 }
 
