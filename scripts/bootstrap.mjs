@@ -34,7 +34,7 @@ const LOCK_POLL_MS = 200
 const LOCK_WAIT_MS_MAX = 10 * 60 * 1000
 /** A lock without a readable owner is one being taken; after this long it is one left behind. */
 const LOCK_UNOWNED_MS_MAX = 5000
-const INSTALL_OUTPUT_LINES_MAX = 20
+const INSTALL_OUTPUT_LINES_MAX = 15
 const EXIT_USAGE = 64
 const EXIT_UNAVAILABLE = 69
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -126,12 +126,15 @@ function install() {
   process.stderr.write(`done in ${Math.round((Date.now() - started) / 1000)} s\n`)
 }
 
+/** npm says the cause first, then its manual. */
 function installFailure(output, { status, signal }) {
-  const tail = output.split('\n').slice(-INSTALL_OUTPUT_LINES_MAX).join('\n')
+  const lines = output.split('\n').slice(0, INSTALL_OUTPUT_LINES_MAX).join('\n')
   const reason = NETWORK_ERROR.test(output)
     ? 'the package registry cannot be reached; the first run needs the network (or a filled npm cache), later runs do not'
-    : `\`npm ci\` ended with ${signal ?? `exit code ${status}`}`
-  return `${reason}\n${tail}`
+    : output.includes('EUSAGE')
+      ? 'package.json and package-lock.json do not agree; `npm install` brings them together'
+      : `\`npm ci\` ended with ${signal ?? `exit code ${status}`}`
+  return `${reason}\n${lines}`
 }
 
 async function takeInstallLock() {

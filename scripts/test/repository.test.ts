@@ -40,6 +40,17 @@ test('the lockfile takes every package from the public registry', () => {
   assert.deepEqual(elsewhere, [])
 })
 
+test('the lockfile knows the binaries of every platform, so that it installs on each', () => {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
+  const paths = Object.keys(packages)
+  const missing = paths.flatMap(path =>
+    Object.keys(packages[path].optionalDependencies ?? {})
+      .filter(name => !paths.some(known => known.endsWith(`node_modules/${name}`)))
+      .map(name => `${path} lacks ${name}`),
+  )
+  assert.deepEqual(missing, [])
+})
+
 test('every dependency is pinned to one version', () => {
   const manifests = ['package.json', 'packages/delta/package.json', 'packages/stream-ingest/package.json']
   const loose = manifests.flatMap(path => {
