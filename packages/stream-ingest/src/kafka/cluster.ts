@@ -13,9 +13,9 @@ import {
   offsetFetchV8,
 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
-import { KafkaError, StreamIngestError } from '../error.ts'
+import { KafkaError } from '../error.ts'
 import { type BrokerAddress, BrokerConnection, createConnectionOptions, formatAddress } from './connection.ts'
-import { isConnectionFailure, protocolError, unreachable } from './kafka-failure.ts'
+import { isConnectionFailure, mayPass, protocolError, unreachable } from './kafka-failure.ts'
 import type { TopicPartition } from './message-source.ts'
 import { backoffMs, CONNECT_ATTEMPTS_MAX, type KafkaRuntime, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
@@ -111,8 +111,7 @@ export class KafkaCluster {
         return await attempt()
       } catch (error) {
         this.signal.throwIfAborted()
-        const isFinal = !(error instanceof StreamIngestError && error.isRetryable())
-        if (isFinal || failures >= attemptsMax) throw error
+        if (!mayPass(error) || failures >= attemptsMax) throw error
         await this.backoff(failures)
       }
     }

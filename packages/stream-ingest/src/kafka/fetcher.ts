@@ -5,18 +5,13 @@
  * @module
  */
 import type { KafkaConfig } from '../config/ingest-config.ts'
-import { KafkaError, StreamIngestError } from '../error.ts'
+import { KafkaError } from '../error.ts'
 import { selectConsumableBatches } from './aborted-transactions.ts'
 import { corruptBatch } from './batch-place.ts'
 import type { KafkaCluster } from './cluster.ts'
 import type { FetchRequest, FetchTarget } from './connection.ts'
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts'
-import {
-  isConnectionFailure,
-  isRetryableProtocolError,
-  protocolError,
-  protocolErrorName,
-} from './kafka-failure.ts'
+import { isRetryableProtocolError, mayPass, protocolError, protocolErrorName } from './kafka-failure.ts'
 import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
 import { resolveOutOfRange } from './offset-range.ts'
 import { PartitionReader, type QueuedChunk } from './partition-reader.ts'
@@ -274,8 +269,7 @@ export class Fetcher {
   /** A broker that is gone may come back, or its partitions get other leaders: both show in the metadata. */
   private noteBrokerFailure(error: unknown, asked: ReadonlyMap<string, Asked>): void {
     this.cluster.signal.throwIfAborted()
-    const mayPass = isConnectionFailure(error) || (error instanceof StreamIngestError && error.isRetryable())
-    if (!mayPass) throw error
+    if (!mayPass(error)) throw error
     for (const { reader } of asked.values()) this.noteFailure(reader, error)
   }
 
@@ -377,7 +371,7 @@ export class Fetcher {
         await this.cluster.refresh()
       } catch (error) {
         this.cluster.signal.throwIfAborted()
-        if (!(error instanceof StreamIngestError && error.isRetryable())) throw error
+        if (!mayPass(error)) throw error
         for (const reader of lost) this.noteFailure(reader, error)
         continue
       }

@@ -103,6 +103,15 @@ export function unreachable(servers: readonly string[], reason: string, cause: u
   })
 }
 
+/**
+ * May the same attempt succeed a little later? A topic that is not found may: brokers learn of a new topic, and after
+ * a restart of all of them, one after the other.
+ */
+export function mayPass(error: unknown): boolean {
+  if (!(error instanceof StreamIngestError)) return false
+  return error.isRetryable() || error.code === 'KAFKA_TOPIC_NOT_FOUND'
+}
+
 /** Is this a failure of the network, so that another connection may do better? */
 export function isConnectionFailure(error: unknown): boolean {
   return error instanceof KafkaError && error.code === 'KAFKA_UNREACHABLE'
