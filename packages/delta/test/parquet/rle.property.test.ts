@@ -70,3 +70,14 @@ test('a bitmap is a run of levels of one bit, and the spare bits are zero', () =
 test('a bit width holds its largest value, and is never 0', () => {
   assert.deepEqual([0, 1, 2, 3, 4, 255, 256, 131_071].map(bitWidthOf), [1, 1, 2, 2, 3, 8, 9, 17])
 })
+
+test('what a buffer held before does not show in the spare bits of the last group', () => {
+  const write = (out: ByteWriter): Uint8Array => {
+    appendHybrid(out, Int32Array.of(1, 2, 3, 4, 5, 6, 7, 0, 1), 0, 9, 13)
+    return out.written().slice()
+  }
+  const used = new ByteWriter()
+  used.append(new Uint8Array(100).fill(0xff))
+  used.clear()
+  assert.deepEqual(write(used), write(new ByteWriter()))
+})
