@@ -3,7 +3,9 @@
  *
  * Usage: node --conditions=source scripts/generate-docs.mjs
  */
+import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 
 const root = new URL('../', import.meta.url)
 const { createReference } = await import('../packages/stream-ingest/src/config/reference.ts')
@@ -11,7 +13,7 @@ const { createJsonSchema } = await import('../packages/stream-ingest/src/config/
 
 await mkdir(new URL('docs/reference/', root), { recursive: true })
 await writeFile(new URL('docs/reference/config.md', root), createReference())
-await writeFile(
-  new URL('docs/reference/config.schema.json', root),
-  `${JSON.stringify(createJsonSchema(), null, 2)}\n`,
-)
+const schemaFile = new URL('docs/reference/config.schema.json', root)
+await writeFile(schemaFile, `${JSON.stringify(createJsonSchema(), null, 2)}\n`)
+const biome = fileURLToPath(new URL('node_modules/@biomejs/biome/bin/biome', root))
+execFileSync(process.execPath, [biome, 'format', '--write', fileURLToPath(schemaFile)], { stdio: 'ignore' })

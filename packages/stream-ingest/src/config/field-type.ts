@@ -130,7 +130,12 @@ export function integer(range: Range): FieldType<number> {
   return {
     label: 'integer',
     expected,
-    jsonSchema: orVariable({ type: 'integer', minimum: range.min, maximum: range.max }),
+    jsonSchema: {
+      anyOf: [
+        { type: 'integer', minimum: range.min, maximum: range.max },
+        { type: 'string', pattern: '^[0-9][0-9_]*$|\\$\\{' },
+      ],
+    },
     read(node, reader) {
       const scalar = scalarOf(node, reader, expected)
       if (scalar === undefined) return undefined

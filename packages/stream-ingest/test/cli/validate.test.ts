@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { type ValidateOptions, validateCommand } from '../../src/cli/validate.ts'
+import { USER_EVENTS_YAML } from '../config/example-config.ts'
+
+const BROKEN = USER_EVENTS_YAML.replace('topic:', 'topc:')
+const WARNED = USER_EVENTS_YAML.replace(
+  'auto_offset_reset: "earliest"',
+  'security_protocol: sasl_ssl\n  sasl: { mechanism: plain, username: me, password: hunter2 }',
+)
+
+/** Runs the command in a new folder that holds these files. */
+async function run(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  args: readonly string[],
+  options: ValidateOptions = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; output: string }> {
+  const cwd = await mkdtemp(join(tmpdir(), 'validate-'))
+  t.after(() => rm(cwd, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text)
+  let output = ''
+  const stdout = { write: (text: string) => (output += text) }
+  const code = await validateCommand(args, options, { stdout, env, cwd })
+  return { code, output: output.replaceAll(cwd, '.') }
+}
+
+describe('validate', () => {
+  test('says what a sound file does, and by which rule the table is partitioned', async t => {
+    const { code, output } = await run(t, { 'a.yaml': USER_EVENTS_YAML }, ['a.yaml'])
+    assert.equal(code, 0)
+    assert.equal(
+      output,
+      `✓ a.yaml
+  user_events   topic user-events @ localhost:9092  →  s3://my-data-lake/delta-tables/user_events
+    8 columns: user_id, event_type, timestamp, date, _kafka_topic, _kafka_partition, _kafka_offset, _kafka_timestamp
+    partition column \`date\`: the payload’s \`date\` where present, else date of the Kafka timestamp, in UTC
+
+no problems in 1 file.
+`,
+    )
+  })
+
+  test('shows what is wrong with each of many files, and ends with 78', async t => {
+    const { code, output } = await run(t, { 'a.yaml': BROKEN, 'b.yaml': WARNED }, [
+      'a.yaml',
+      'b.yaml',
+      'none.yaml',
+    ])
+    assert.equal(code, 78)
+    assert.equal(
+      output,
+      `error[CONFIG_UNKNOWN_KEY]: unknown key \`topc\` in kafka
+  --> a.yaml:3:3
+    │
+  3 │   topc: "user-events"
+    │   ^^^^
+    = help: did you mean \`topic\`?
+
+warning[CONFIG_PLAINTEXT_SECRET]: a secret stands here as plain text
+  --> b.yaml:6:53
+    │
+  6 │   sasl: { mechanism: plain, username: me, password: [secret] }
+    │                                                     ^^^^^^^^
+    = help: write \`{ from_env: NAME }\`, \`{ from_file: PATH }\` or \`{ from_aws_secret: "id#field" }\`
+
+error[CONFIG_NOT_FOUND]: no configuration at \`./none.yaml\`: the file does not exist
+  --> none.yaml:1:1
+    = help: name a file, or set INGEST_CONFIG
+
+✓ b.yaml
+  user_events   topic user-events @ localhost:9092  →  s3://my-data-lake/delta-tables/user_events
+    8 columns: user_id, event_type, timestamp, date, _kafka_topic, _kafka_partition, _kafka_offset, _kafka_timestamp
+    partition column \`date\`: the payload’s \`date\` where present, else date of the Kafka timestamp, in UTC
+
+2 errors, 1 warning in 3 files.   More: stream-ingest explain CONFIG_UNKNOWN_KEY
+`,
+    )
+  })
+
+  test('denies warnings where asked to', async t => {
+    assert.equal((await run(t, { 'b.yaml': WARNED }, ['b.yaml'])).code, 0)
+    assert.equal((await run(t, { 'b.yaml': WARNED }, ['b.yaml'], { denyWarnings: true })).code, 78)
+    assert.equal((await run(t, { 'a.yaml': USER_EVENTS_YAML }, ['a.yaml'], { denyWarnings: true })).code, 0)
+  })
+
+  test('prints one JSON document', async t => {
+    const { code, output } = await run(t, { 'a.yaml': BROKEN }, ['a.yaml'], { json: true })
+    assert.equal(code, 78)
+    assert.deepEqual(JSON.parse(output), {
+      ok: false,
+      diagnostics: [
+        {
+          code: 'CONFIG_UNKNOWN_KEY',
+          severity: 'error',
+          file: 'a.yaml',
+          line: 3,
+          column: 3,
+          endLine: 3,
+          endColumn: 7,
+          message: 'unknown key `topc` in kafka',
+          help: 'did you mean `topic`?',
+          suggestion: 'topic',
+        },
+      ],
+    })
+    const sound = await run(t, { 'a.yaml': USER_EVENTS_YAML }, ['a.yaml'], { json: true })
+    assert.equal(sound.output, '{"ok":true,"diagnostics":[]}\n')
+  })
+
+  test('without files checks INGEST_CONFIG, else ./stream-ingest.yaml', async t => {
+    const asText = await run(t, {}, [], {}, { INGEST_CONFIG: BROKEN })
+    assert.match(asText.output, /--> INGEST_CONFIG:3:3/)
+    const asPath = await run(t, { 'x.yaml': USER_EVENTS_YAML }, [], {}, { INGEST_CONFIG: 'x.yaml' })
+    assert.match(asPath.output, /^✓ x\.yaml\n/)
+    const byDefault = await run(t, { 'stream-ingest.yaml': USER_EVENTS_YAML }, [])
+    assert.match(byDefault.output, /^✓ stream-ingest\.yaml\n/)
+    const nothing = await run(t, {}, [])
+    assert.equal(nothing.code, 78)
+  })
+
+  test('takes variables from the environment that it is given, and files from the working directory', async t => {
+    const text = WARNED.replace('hunter2', '{ from_file: pw }').replace('"us-east-1"', `"$${'{REGION}'}"`)
+    const given = await run(t, { 'a.yaml': text, pw: 'x' }, ['a.yaml'], {}, { REGION: 'eu' })
+    assert.equal(given.code, 0)
+    const missing = await run(t, { 'a.yaml': text }, ['a.yaml'])
+    assert.match(missing.output, /CONFIG_SECRET(.*\n)*.*CONFIG_VARIABLE/)
+  })
+
+  test('does not fetch AWS secrets', async t => {
+    const text = WARNED.replace('hunter2', '{ from_aws_secret: "a#b" }')
+    assert.equal((await run(t, { 'a.yaml': text }, ['a.yaml'])).code, 0)
+  })
+})
