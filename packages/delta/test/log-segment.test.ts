@@ -112,7 +112,7 @@ test('an incomplete multi-part checkpoint is passed over for an older one', asyn
   const segment = await loadLogSegment(store)
   assert.equal(segment?.checkpoint?.version, 2)
   assert.deepEqual(
-    segment.checkpoint.files.map(f => f.key.slice(44, 54)),
+    segment.checkpoint.files.map(f => f.key.slice(43, 53)),
     ['0000000001', '0000000002'],
   )
   assert.deepEqual(
