@@ -14,10 +14,16 @@ import {
 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
-import { type BrokerAddress, BrokerConnection, createConnectionOptions, formatAddress } from './connection.ts'
+import {
+  type BrokerAddress,
+  BrokerConnection,
+  createConnectionOptions,
+  formatAddress,
+  parseAddress,
+} from './connection.ts'
 import { isConnectionFailure, mayPass, protocolError, unreachable } from './kafka-failure.ts'
 import type { TopicPartition } from './message-source.ts'
-import { backoffMs, CONNECT_ATTEMPTS_MAX, type KafkaRuntime, type RetryPolicy } from './retry.ts'
+import { backoffMs, type KafkaRuntime, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
 import { suggestTopic } from './topic-suggestion.ts'
 
@@ -371,39 +377,32 @@ export class KafkaCluster {
   private connect(address: BrokerAddress, purpose: Purpose): Promise<BrokerConnection> {
     const key = `${purpose} ${formatAddress(address)}`
     const existing = this.connections.get(key)
-    if (existing !== undefined) return this.usable(key, existing, address)
-    return this.openConnection(key, address)
+    if (existing !== undefined) return this.usable(key, existing, address, purpose)
+    return this.openConnection(key, address, purpose)
   }
 
   private async usable(
     key: string,
     opening: Promise<BrokerConnection>,
     address: BrokerAddress,
+    purpose: Purpose,
   ): Promise<BrokerConnection> {
     const connection = await opening
     if (connection.isOpen) return connection
     if (this.connections.get(key) === opening) this.connections.delete(key)
     await connection.close()
-    return this.connections.get(key) ?? this.openConnection(key, address)
+    return this.connections.get(key) ?? this.openConnection(key, address, purpose)
   }
 
-  private openConnection(key: string, address: BrokerAddress): Promise<BrokerConnection> {
-    const opening = BrokerConnection.open(address, this.config.clientId, this.connectionOptions, this.signal)
+  private openConnection(key: string, address: BrokerAddress, purpose: Purpose): Promise<BrokerConnection> {
+    // A Fetch waits at the broker before its answer is due.
+    const waitMs = purpose === 'fetch' ? this.config.fetchMaxWaitMs : 0
+    const options = { ...this.connectionOptions, requestTimeout: this.config.requestTimeoutMs + waitMs }
+    const opening = BrokerConnection.open(address, this.config.clientId, options, this.signal)
     this.connections.set(key, opening)
     opening.catch(() => {
       if (this.connections.get(key) === opening) this.connections.delete(key)
     })
     return opening
   }
-}
-
-/** Patience for the first contact. */
-export function openAttemptsMax(retry: RetryPolicy): number {
-  return Math.min(retry.attemptsMax, CONNECT_ATTEMPTS_MAX)
-}
-
-/** `host:port`, `[::1]:9092`; the port is 9092 where it is missing. */
-export function parseAddress(server: string): BrokerAddress {
-  const match = /^\[?(?<host>[^\]]*?)\]?(?::(?<port>\d+))?$/.exec(server)
-  return { host: match?.groups?.host ?? server, port: Number(match?.groups?.port ?? 9092) }
 }

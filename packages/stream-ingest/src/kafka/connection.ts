@@ -30,11 +30,14 @@ export function formatAddress(address: BrokerAddress): string {
   return `${address.host}:${address.port}`
 }
 
+/** `host:port`, `[::1]:9092`; the port is 9092 where it is missing. */
+export function parseAddress(server: string): BrokerAddress {
+  const match = /^\[?(?<host>[^\]]*?)\]?(?::(?<port>\d+))?$/.exec(server)
+  return { host: match?.groups?.host ?? server, port: Number(match?.groups?.port ?? 9092) }
+}
+
 /** Connecting, TLS and authentication together take no longer, whatever the request timeout. */
 const CONNECT_TIMEOUT_MAX_MS = 10_000
-
-/** A Fetch waits at the broker; its answer may take this much longer. */
-const FETCH_GRACE_MS = 5000
 
 const CLIENT_SOFTWARE = 'stream-ingest'
 const CLIENT_SOFTWARE_VERSION = '1'
@@ -65,10 +68,9 @@ const FETCH_VERSIONS = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13] as con
  * @throws ConfigError `CONFIG_INVALID` where security settings contradict each other
  */
 export function createConnectionOptions(config: KafkaConfig, fetchUrl: Fetch): ConnectionOptions {
-  const requestTimeout = Math.max(config.requestTimeoutMs, config.fetchMaxWaitMs + FETCH_GRACE_MS)
   const options: ConnectionOptions = {
     connectTimeout: Math.min(config.requestTimeoutMs, CONNECT_TIMEOUT_MAX_MS),
-    requestTimeout,
+    requestTimeout: config.requestTimeoutMs,
   }
   const { securityProtocol, sasl, ssl } = config
   if (securityProtocol === 'sasl_plaintext' || securityProtocol === 'sasl_ssl') {

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
-import { EARLIEST_TIMESTAMP, KafkaCluster, LATEST_TIMESTAMP, openAttemptsMax } from './cluster.ts'
+import { EARLIEST_TIMESTAMP, KafkaCluster, LATEST_TIMESTAMP } from './cluster.ts'
 import { type FetchCounters, Fetcher } from './fetcher.ts'
 import type {
   MessageSource,
@@ -17,7 +17,7 @@ import type {
   StartPosition,
   TopicPartition,
 } from './message-source.ts'
-import { DEFAULT_RETRY, type KafkaRuntime, type RetryPolicy } from './retry.ts'
+import { DEFAULT_RETRY, type KafkaRuntime, openAttemptsMax, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
 
 export interface KafkaSourceOptions {
