@@ -181,22 +181,32 @@ function floatBounds(numbers: Float32Array | Float64Array, from: number, to: num
 
 function byteArrayBounds(values: ByteArrays, from: number, to: number): Bounds {
   const { data, starts, ends } = values
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   let min = from
   let max = from
   for (let i = from + 1; i < to; i++) {
     const start = starts[i]!
     const end = ends[i]!
-    if (isBelow(data, start, end, starts[min]!, ends[min]!)) min = i
-    else if (isBelow(data, starts[max]!, ends[max]!, start, end)) max = i
+    if (isBelow(view, start, end, starts[min]!, ends[min]!)) min = i
+    else if (isBelow(view, starts[max]!, ends[max]!, start, end)) max = i
   }
   return { min: data.slice(starts[min]!, ends[min]!), max: data.slice(starts[max]!, ends[max]!) }
 }
 
-function isBelow(data: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
+/** Four bytes at a time, read big-endian so that their order is that of the number. */
+function isBelow(view: DataView, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
   let a = aStart
   let b = bStart
+  const wordsEnd = a + Math.min(aEnd - aStart, bEnd - bStart) - 3
+  while (a < wordsEnd) {
+    const aWord = view.getUint32(a)
+    const bWord = view.getUint32(b)
+    if (aWord !== bWord) return aWord < bWord
+    a += 4
+    b += 4
+  }
   while (a < aEnd && b < bEnd) {
-    const difference = data[a++]! - data[b++]!
+    const difference = view.getUint8(a++) - view.getUint8(b++)
     if (difference !== 0) return difference < 0
   }
   return a === aEnd && b < bEnd

@@ -6,10 +6,9 @@
  *
  * @module
  */
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import {
   type AsyncBuffer,
-  type Compressors,
+  type ColumnMetaData,
   type DecodedArray,
   type FileMetaData,
   parquetMetadata,
@@ -17,9 +16,9 @@ import {
   type RowGroup,
   type SchemaElement,
 } from 'hyparquet'
-import { compressors as wasmCompressors } from 'hyparquet-compressors'
 import { DeltaLakeError } from '../error.ts'
 import type { ByteRange, ObjectStore, RequestOptions } from '../store/object-store.ts'
+import { DECOMPRESSORS } from './decompression.ts'
 
 /** The end of the file that is read first: footers of most files fit, so that one request is enough. */
 const FOOTER_GUESS_BYTES = 64 * 1024
@@ -36,6 +35,12 @@ export interface OpenParquetOptions extends RequestOptions {
   readonly sizeBytes?: number
 }
 
+/** A column chunk as it is in the file. */
+export interface ColumnChunkBytes {
+  readonly metadata: ColumnMetaData
+  readonly bytes: Uint8Array
+}
+
 /** Values as the file has them: nothing becomes a `Date`, a timestamp is a bigint in the file's own unit. */
 const EXACT_PARSERS = {
   timestampFromMilliseconds: (value: bigint) => value,
@@ -43,14 +48,6 @@ const EXACT_PARSERS = {
   timestampFromNanoseconds: (value: bigint) => value,
   dateFromDays: (days: number) => days,
   jsonFromBytes: (bytes: Uint8Array) => new TextDecoder().decode(bytes),
-}
-
-const COMPRESSORS: Compressors = {
-  ...wasmCompressors,
-  GZIP: (input, outputLength) => gunzipSync(input, { maxOutputLength: Math.max(1, outputLength) }),
-  ZSTD: (input, outputLength) => zstdDecompressSync(input, { maxOutputLength: Math.max(1, outputLength) }),
-  BROTLI: (input, outputLength) =>
-    brotliDecompressSync(input, { maxOutputLength: Math.max(1, outputLength) }),
 }
 
 /**
@@ -158,7 +155,7 @@ export class ParquetFile {
       await parquetRead({
         file,
         metadata,
-        compressors: COMPRESSORS,
+        compressors: DECOMPRESSORS,
         parsers: EXACT_PARSERS,
         geoparquet: false,
         onChunk: ({ columnName, columnData }) => {
@@ -168,36 +165,75 @@ export class ParquetFile {
         },
       })
     } catch (cause) {
-      if (cause instanceof DeltaLakeError) throw cause
-      if (cause instanceof Error && /unsupported|not supported/i.test(cause.message)) {
-        throw new DeltaLakeError(
-          'PARQUET_UNSUPPORTED',
-          `the file \`${this.key}\` of ${this.#store.uri} cannot be decoded: ${cause.message}`,
-          { cause, context: { table: this.#store.uri, file: this.key } },
-        )
-      }
-      throw corrupt(this.#store, this.key, `cannot be decoded in row group ${rowGroup}`, cause)
+      throw this.undecodable(rowGroup, cause)
     }
     return new Map([...pages].map(([name, parts]) => [name, joined(parts)]))
   }
 
-  /** Reads the byte ranges of column chunks, near ones together, and serves slices of them. */
-  async #prefetch(columns: RowGroup['columns']): Promise<AsyncBuffer> {
-    const ranges = columns.map(({ meta_data: column }) => {
-      const startByte = Number(column!.dictionary_page_offset || column!.data_page_offset)
-      return { startByte, endByte: startByte + Number(column!.total_compressed_size) }
+  /**
+   * Reads the bytes of column chunks of one row group, undecoded: near ones in one request.
+   *
+   * @param columns the leaves of the schema, counted from 0
+   * @returns in the order of `columns`; undefined where the row group has no such chunk
+   * @throws DeltaLakeError `DELTA_DATA_CORRUPT`, and what the store throws
+   */
+  async readChunks(rowGroup: number, columns: readonly number[]): Promise<(ColumnChunkBytes | undefined)[]> {
+    const chunks = columns.map(column => this.metadata.row_groups[rowGroup]!.columns[column]?.meta_data)
+    const present = chunks.filter(chunk => chunk !== undefined)
+    const blocks = await this.#readBlocks(present.map(chunkRange))
+    return chunks.map(chunk => {
+      if (chunk === undefined) return undefined
+      return { metadata: chunk, bytes: this.#slice(blocks, chunkRange(chunk)) }
     })
-    const blocks = await Promise.all(
-      coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })),
-    )
-    const slice = (start: number, end: number = this.sizeBytes): ArrayBuffer => {
-      const block = blocks.find(({ range }) => range.startByte <= start && end <= range.endByte)
-      if (block === undefined)
-        throw corrupt(this.#store, this.key, 'has column chunks that lie outside of their ranges')
-      return exactBuffer(block.bytes.subarray(start - block.range.startByte, end - block.range.startByte))
+  }
+
+  /** The error of a row group that cannot be decoded, naming the file. An error of ours stays what it is. */
+  undecodable(rowGroup: number, cause: unknown): DeltaLakeError {
+    if (cause instanceof DeltaLakeError) return cause
+    if (cause instanceof Error && /unsupported|not supported/i.test(cause.message)) {
+      return new DeltaLakeError(
+        'PARQUET_UNSUPPORTED',
+        `the file \`${this.key}\` of ${this.#store.uri} cannot be decoded: ${cause.message}`,
+        { cause, context: { table: this.#store.uri, file: this.key } },
+      )
     }
+    return this.corrupt(`cannot be decoded in row group ${rowGroup}`, cause)
+  }
+
+  /** `DELTA_DATA_CORRUPT` naming the file; the message goes on after its name. */
+  corrupt(message: string, cause?: unknown): DeltaLakeError {
+    return corrupt(this.#store, this.key, message, cause)
+  }
+
+  /** Reads the byte ranges of column chunks and serves slices of them. */
+  async #prefetch(columns: RowGroup['columns']): Promise<AsyncBuffer> {
+    const blocks = await this.#readBlocks(columns.map(({ meta_data: column }) => chunkRange(column!)))
+    const slice = (startByte: number, endByte: number = this.sizeBytes): ArrayBuffer =>
+      exactBuffer(this.#slice(blocks, { startByte, endByte }))
     return { byteLength: this.sizeBytes, slice }
   }
+
+  /** Ranges that lie near each other come in one request. */
+  async #readBlocks(ranges: readonly ByteRange[]): Promise<Block[]> {
+    return Promise.all(coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })))
+  }
+
+  #slice(blocks: readonly Block[], { startByte, endByte }: ByteRange): Uint8Array {
+    const block = blocks.find(({ range }) => range.startByte <= startByte && endByte <= range.endByte)
+    if (block === undefined) throw this.corrupt('has column chunks that lie outside of their ranges')
+    return block.bytes.subarray(startByte - block.range.startByte, endByte - block.range.startByte)
+  }
+}
+
+interface Block {
+  readonly range: ByteRange
+  readonly bytes: Uint8Array
+}
+
+/** The dictionary page, where there is one, comes before the first data page. */
+function chunkRange(column: ColumnMetaData): ByteRange {
+  const startByte = Number(column.dictionary_page_offset || column.data_page_offset)
+  return { startByte, endByte: startByte + Number(column.total_compressed_size) }
 }
 
 /** An object that is read by ranges, each of which must be there in full. */

@@ -178,20 +178,26 @@ function appendByteArrays(out: ByteWriter, values: ByteArrays, from: number, to:
   out.ensure(plainSizeBytes(values, from, to))
   const { data, starts, ends } = values
   const { bytes } = out
+  // Short values are copied four bytes at a time, which beats both single bytes and a call.
+  const source = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  const target = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = out.length
   for (let i = from; i < to; i++) {
     const start = starts[i]!
     const end = ends[i]!
     const size = end - start
-    bytes[at] = size
-    bytes[at + 1] = size >>> 8
-    bytes[at + 2] = size >>> 16
-    bytes[at + 3] = size >>> 24
+    target.setInt32(at, size, true)
     at += 4
     if (size > LOOP_COPY_MAX_BYTES) {
       bytes.set(data.subarray(start, end), at)
       at += size
-    } else for (let b = start; b < end; b++) bytes[at++] = data[b]!
+      continue
+    }
+    let byte = start
+    for (const wordsEnd = end - 3; byte < wordsEnd; byte += 4, at += 4) {
+      target.setInt32(at, source.getInt32(byte, true), true)
+    }
+    while (byte < end) bytes[at++] = data[byte++]!
   }
   out.length = at
 }
