@@ -133,6 +133,23 @@ test('a long upper bound ends in the smallest character that is sure to be great
   assert.equal(truncateMin('abc', 0), null)
 })
 
+test('longs that share their upper half are told apart', () => {
+  fc.assert(
+    fc.property(
+      fc.bigInt({ min: -20n, max: 20n }),
+      fc.array(fc.bigInt({ min: -9n, max: 9n }), { minLength: 1 }),
+      (high, lows) => {
+        const values = lows.map(low => BigInt.asIntN(64, (high << 32n) + low))
+        const sorted = values.toSorted((a, b) => (a < b ? -1 : 1))
+        assert.match(
+          statsOf(primitive('long'), values),
+          new RegExp(`"x":${sorted[0]}\\}.*"x":${sorted.at(-1)}\\}`),
+        )
+      },
+    ),
+  )
+})
+
 test('numbers are exact', () => {
   assert.equal(
     statsOf(primitive('long'), [9223372036854775807n, -9223372036854775808n]),
