@@ -37,13 +37,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['error.ts'],
   observe: ['config', 'error.ts'],
   // Shipped for users' tests and for the demo: it speaks the protocol of `kafka`.
-  testing: ['kafka', 'error.ts'],
+  testing: ['kafka', 'config', 'error.ts'],
   'error.ts': [],
 }
 
 /** Libraries that have one home, so that replacing one stays a change in one place. */
 const HOME_OF: Readonly<Record<string, readonly string[]>> = {
-  '@platformatic/kafka': ['kafka'],
+  '@platformatic/kafka': ['kafka', 'testing'],
   'apache-arrow': ['delta'],
   commander: ['cli'],
   yaml: ['config'],
