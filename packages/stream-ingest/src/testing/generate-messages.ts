@@ -28,6 +28,9 @@ const PAGES = [
   '/account/orders/2026/january',
 ] as const
 
+/** Quoted once: pages are the only values that need escaping. */
+const QUOTED_PAGES: ReadonlyMap<string, string> = new Map(PAGES.map(page => [page, JSON.stringify(page)]))
+
 /** 2026-01-01T00:00:00Z. */
 const START_TIMESTAMP_MS = 1_767_225_600_000
 /** A million messages then span almost three days: several date partitions. */
@@ -129,7 +132,7 @@ function encodeEvent(event: UserEvent): Uint8Array {
 function formatEvent(event: UserEvent, userId: string): string {
   return (
     `{"user_id":${userId},"event_type":"${event.event_type}","timestamp":${event.timestamp},` +
-    `"session_id":"${event.session_id}","page":${JSON.stringify(event.page)},"amount":${event.amount},` +
+    `"session_id":"${event.session_id}","page":${QUOTED_PAGES.get(event.page)},"amount":${event.amount},` +
     `"quantity":${event.quantity},"is_mobile":${event.is_mobile}}`
   )
 }

@@ -61,7 +61,8 @@ export class RawClient {
   /** The body of the next answer, after its header. */
   async receive(correlationId: number, flexible: boolean, flexibleHeader = flexible): Promise<WireReader> {
     while (this.#received.length < 4 || this.#received.length < 4 + this.#received.readInt32BE(0)) {
-      await once(this.#socket, 'data')
+      const hasClosed = this.#closed.then(() => assert.fail('the broker closed the connection'))
+      await Promise.race([once(this.#socket, 'data'), hasClosed])
     }
     const end = 4 + this.#received.readInt32BE(0)
     const reader = new WireReader(this.#received.subarray(4, end), flexible)
