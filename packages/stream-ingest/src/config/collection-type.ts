@@ -209,7 +209,6 @@ function readSecretText(
   plainText: 'warn' | 'accept',
 ): string | undefined {
   if (node.kind === 'map') return readSecretReference(node, reader)
-  reader.sink.redact(node.span)
   if (node.kind === 'list') {
     reader.sink.error('CONFIG_INVALID_VALUE', node.span, `expected a secret, found a list`, {
       help: `write ${SECRET_EXPECTED}`,

@@ -442,6 +442,7 @@ describe('secrets', () => {
     const texts = [
       withPassword('hunter2'),
       withPassword('[hunter2]'),
+      withLine('auto_offset_reset: "earliest"', 'sasl_password: hunter2'),
       withPassword('{ from_evn: hunter2 }'),
       withPassword('"hunter2').replace('}', ''),
       withPassword('hunter2').replace('password', 'pasword'),
