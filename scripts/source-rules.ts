@@ -22,8 +22,7 @@ const LINES_MAX = 500
 const NAMELESS = /^(utils?|helpers?|common|types?|misc|shared)$/
 /** The world outside: only where the program begins are these read; everywhere else they are arguments. */
 const OUTSIDE_WORLD: readonly (readonly [name: string, pattern: RegExp])[] = [
-  // As the default of a parameter it is still the caller's to replace.
-  ['process.env', /(?<!: NodeJS\.ProcessEnv = )\bprocess\.env\b/],
+  ['process.env', /\bprocess\.env\b/],
   ['process.exit', /\bprocess\.exit\b(?!Code)/],
   ['Date.now()', /\bDate\.now\(/],
   ['new Date()', /\bnew Date\(\)/],
