@@ -3,15 +3,7 @@
  *
  * @module
  */
-import {
-  findCoordinatorV4,
-  listOffsetsV7,
-  listOffsetsV8,
-  listOffsetsV9,
-  metadataV12,
-  offsetCommitV8,
-  offsetFetchV8,
-} from '@platformatic/kafka'
+import { listOffsetsV7, listOffsetsV8, listOffsetsV9, metadataV12 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import {
@@ -45,12 +37,8 @@ export const LATEST_TIMESTAMP = -1n
 export const EARLIEST_TIMESTAMP = -2n
 
 const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
-const GROUP_COORDINATOR = 0
-/** Advisory: the caller is not to wait for it long. */
-const GROUP_COMMIT_ATTEMPTS_MAX = 6
-/** A commit by no member: accepted while the group has none. */
-const NO_GENERATION = -1
-
+/** Somebody waits for the answer: not as long as for data. About five seconds by default. */
+const REQUEST_ATTEMPTS_MAX = 8
 type Purpose = 'control' | 'fetch'
 
 export interface ClusterOptions {
@@ -109,15 +97,16 @@ export class KafkaCluster {
   /** Runs `attempt` until it succeeds, fails for good, or the policy's patience ends; metadata is refreshed in between. */
   async retrying<Result>(
     attempt: () => Promise<Result>,
-    attemptsMax = this.options.retry.attemptsMax,
+    attemptsMax = REQUEST_ATTEMPTS_MAX,
   ): Promise<Result> {
+    const patience = Math.min(attemptsMax, this.options.retry.attemptsMax)
     for (let failures = 1; ; failures++) {
       try {
         if (failures > 1) await this.refresh()
         return await attempt()
       } catch (error) {
         this.signal.throwIfAborted()
-        if (!mayPass(error) || failures >= attemptsMax) throw error
+        if (!mayPass(error) || failures >= patience) throw error
         await this.backoff(failures)
       }
     }
@@ -171,78 +160,6 @@ export class KafkaCluster {
     })
   }
 
-  /** The group's committed offsets; partitions without one are missing from the answer. */
-  async fetchGroupOffsets(
-    groupId: string,
-    targets: readonly TopicPartition[],
-  ): Promise<Map<TopicPartition, bigint>> {
-    return this.retrying(async () => {
-      const connection = await this.coordinator(groupId)
-      const topics = [...Map.groupBy(targets, target => target.topic)].map(([name, group]) => ({
-        name,
-        partitionIndexes: group.map(target => target.partition),
-      }))
-      const response = await connection.request(
-        offsetFetchV8.api,
-        [{ groupId, memberEpoch: NO_GENERATION, topics }],
-        true,
-      )
-      const group = response.groups[0]
-      const right = { operation: 'Describe', resource: 'group', name: groupId } as const
-      if (group === undefined || group.errorCode !== 0) {
-        throw protocolError(group?.errorCode ?? -1, `group \`${groupId}\``, right)
-      }
-      const offsets = new Map<TopicPartition, bigint>()
-      for (const target of targets) {
-        const topic = group.topics.find(({ name }) => name === target.topic)
-        const found = topic?.partitions.find(({ partitionIndex }) => partitionIndex === target.partition)
-        if (found === undefined || found.committedOffset < 0n) continue
-        if (found.errorCode !== 0) throw protocolError(found.errorCode, `group \`${groupId}\``, right)
-        offsets.set(target, found.committedOffset)
-      }
-      return offsets
-    })
-  }
-
-  /**
-   * Commits for a group without being a member of it.
-   * @throws KafkaError
-   */
-  async commitGroupOffsets(groupId: string, offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void> {
-    if (offsets.size === 0) return
-    const topics = [...Map.groupBy(offsets, ([target]) => target.topic)].map(([name, group]) => ({
-      name,
-      partitions: group.map(([target, committedOffset]) => ({
-        partitionIndex: target.partition,
-        committedOffset,
-        committedLeaderEpoch: -1,
-        committedMetadata: null,
-      })),
-    }))
-    await this.retrying(
-      async () => {
-        const connection = await this.coordinator(groupId)
-        const response = await connection.request(
-          offsetCommitV8.api,
-          groupId,
-          NO_GENERATION,
-          '',
-          null,
-          topics,
-        )
-        for (const { errorCode } of response.topics.flatMap(topic => topic.partitions)) {
-          if (errorCode === 0) continue
-          throw protocolError(errorCode, `group \`${groupId}\``, {
-            operation: 'Read',
-            resource: 'group',
-            name: groupId,
-          })
-        }
-      },
-      Math.min(this.options.retry.attemptsMax, GROUP_COMMIT_ATTEMPTS_MAX),
-    )
-  }
-
   /** Ends all connections and waits; afterwards nothing of this cluster runs. */
   async close(): Promise<void> {
     this.closing.abort(
@@ -291,21 +208,14 @@ export class KafkaCluster {
     return offsets
   }
 
-  private async coordinator(groupId: string): Promise<BrokerConnection> {
-    const asked = await this.anyConnection()
-    const response = await asked.request(findCoordinatorV4.api, GROUP_COORDINATOR, [groupId])
-    const found = response.coordinators[0]
-    if (found === undefined || found.errorCode !== 0) {
-      const right = { operation: 'Describe', resource: 'group', name: groupId } as const
-      throw protocolError(found?.errorCode ?? -1, `the coordinator of group \`${groupId}\``, right)
-    }
-    return this.connect(found, 'control')
-  }
-
   private async loadMetadata(): Promise<void> {
     const connection = await this.anyConnection()
     const wanted = [...this.config.topics]
-    const response = await connection.request(metadataV12.api, wanted, false, false)
+    const response = await connection
+      .request(metadataV12.api, wanted, false, false)
+      .catch((error: unknown) => {
+        throw this.brokers.size === 0 ? refusedAtOnce(connection, error) : error
+      })
     const brokers = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
     const topics = new Map<string, TopicMetadata>()
     for (const { errorCode, name, topicId, partitions } of response.topics) {
@@ -354,7 +264,7 @@ export class KafkaCluster {
   }
 
   /** Any broker that answers: open connections first, then the known brokers, then the bootstrap servers. */
-  private async anyConnection(): Promise<BrokerConnection> {
+  async anyConnection(): Promise<BrokerConnection> {
     const candidates = new Map<string, BrokerAddress>()
     for (const address of this.brokers.values()) candidates.set(formatAddress(address), address)
     for (const server of this.config.bootstrapServers) candidates.set(server, parseAddress(server))
@@ -374,7 +284,8 @@ export class KafkaCluster {
     throw servers.length === 1 ? last : unreachable(servers, (last as Error).message, last)
   }
 
-  private connect(address: BrokerAddress, purpose: Purpose): Promise<BrokerConnection> {
+  /** The connection for a purpose, opened where there is none. */
+  connect(address: BrokerAddress, purpose: Purpose): Promise<BrokerConnection> {
     const key = `${purpose} ${formatAddress(address)}`
     const existing = this.connections.get(key)
     if (existing !== undefined) return this.usable(key, existing, address, purpose)
@@ -405,4 +316,19 @@ export class KafkaCluster {
     })
     return opening
   }
+}
+
+/** A listener that wants SASL accepts the connection and closes it at the first request that needs more. */
+function refusedAtOnce(connection: BrokerConnection, error: unknown): unknown {
+  if (!isConnectionFailure(error)) return error
+  const server = formatAddress(connection.address)
+  return new KafkaError(
+    'KAFKA_UNREACHABLE',
+    `broker \`${server}\` closed the connection at the first request`,
+    {
+      hint: 'check `kafka.security_protocol`: this listener may want SASL',
+      context: { servers: server },
+      cause: error,
+    },
+  )
 }

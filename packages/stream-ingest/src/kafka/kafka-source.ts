@@ -9,6 +9,7 @@ import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
 import { EARLIEST_TIMESTAMP, KafkaCluster, LATEST_TIMESTAMP } from './cluster.ts'
 import { type FetchCounters, Fetcher } from './fetcher.ts'
+import { commitGroupOffsets, fetchGroupOffsets } from './group-offsets.ts'
 import type {
   MessageSource,
   OffsetLoss,
@@ -17,7 +18,7 @@ import type {
   StartPosition,
   TopicPartition,
 } from './message-source.ts'
-import { DEFAULT_RETRY, type KafkaRuntime, openAttemptsMax, type RetryPolicy } from './retry.ts'
+import { DEFAULT_RETRY, type KafkaRuntime, OPEN_ATTEMPTS_MAX, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
 
 export interface KafkaSourceOptions {
@@ -58,7 +59,6 @@ export function createKafkaSource(config: KafkaConfig, options: KafkaSourceOptio
 class StaticKafkaSource implements KafkaSource {
   private readonly config: KafkaConfig
   private readonly options: KafkaSourceOptions
-  private readonly retry: RetryPolicy
   private readonly cluster: KafkaCluster
   private readonly fetcher: Fetcher
   private partitions: readonly TopicPartition[] = []
@@ -69,7 +69,6 @@ class StaticKafkaSource implements KafkaSource {
     const { runtime, retry = DEFAULT_RETRY, fetchUrl = fetch } = options
     this.config = config
     this.options = options
-    this.retry = retry
     this.cluster = new KafkaCluster(config, { runtime, retry, fetchUrl })
     const readAheadMaxBytes = options.readAheadMaxBytes ?? config.fetchMaxBytes
     this.fetcher = new Fetcher(this.cluster, config, { runtime, retry, readAheadMaxBytes })
@@ -84,7 +83,7 @@ class StaticKafkaSource implements KafkaSource {
   }
 
   async open(): Promise<void> {
-    await this.cluster.retrying(() => this.cluster.refresh(), openAttemptsMax(this.retry))
+    await this.cluster.retrying(() => this.cluster.refresh(), OPEN_ATTEMPTS_MAX)
     this.adopt()
     this.isOpen = true
   }
@@ -144,11 +143,11 @@ class StaticKafkaSource implements KafkaSource {
   }
 
   async commitGroupOffsets(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void> {
-    await this.cluster.commitGroupOffsets(this.config.consumerGroup, offsets)
+    await commitGroupOffsets(this.cluster, this.config.consumerGroup, offsets)
   }
 
   async fetchGroupOffsets(): Promise<Map<TopicPartition, bigint>> {
-    return this.cluster.fetchGroupOffsets(this.config.consumerGroup, this.partitions)
+    return fetchGroupOffsets(this.cluster, this.config.consumerGroup, this.partitions)
   }
 
   async listTopics(): Promise<string[]> {

@@ -22,15 +22,11 @@ export interface RetryPolicy {
   readonly maxDelayMs: number
 }
 
-/** Rides out a leader election or a broker's restart: about 20 seconds. */
-export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 12, baseDelayMs: 100, maxDelayMs: 4000 }
+/** Rides out a leader election or a broker's restart: about a minute. */
+export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 24, baseDelayMs: 100, maxDelayMs: 4000 }
 
 /** Attempts at the first contact: a wrong address or topic should be said within seconds. */
-const OPEN_ATTEMPTS_MAX = 3
-
-export function openAttemptsMax(retry: RetryPolicy): number {
-  return Math.min(retry.attemptsMax, OPEN_ATTEMPTS_MAX)
-}
+export const OPEN_ATTEMPTS_MAX = 3
 
 /**
  * How long to wait after `attempt` failures, from 1: exponential, capped, with equal jitter (half fixed, half random),

@@ -1,0 +1,95 @@
+/**
+ * The offsets of a consumer group, read and written without being a member of it.
+ *
+ * @module
+ */
+import { findCoordinatorV4, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import type { KafkaCluster } from './cluster.ts'
+import type { BrokerConnection } from './connection.ts'
+import { protocolError } from './kafka-failure.ts'
+import type { TopicPartition } from './message-source.ts'
+
+/** Advisory: the caller is not to wait for it long. */
+const COMMIT_ATTEMPTS_MAX = 6
+/** The key type of FindCoordinator. */
+const GROUP_COORDINATOR = 0
+/** A commit by no member: accepted while the group has none. */
+const NO_GENERATION = -1
+
+/** The group's committed offsets; partitions without one are missing from the answer. */
+export async function fetchGroupOffsets(
+  cluster: KafkaCluster,
+  groupId: string,
+  targets: readonly TopicPartition[],
+): Promise<Map<TopicPartition, bigint>> {
+  return cluster.retrying(async () => {
+    const connection = await findCoordinator(cluster, groupId)
+    const topics = [...Map.groupBy(targets, target => target.topic)].map(([name, group]) => ({
+      name,
+      partitionIndexes: group.map(target => target.partition),
+    }))
+    const response = await connection.request(
+      offsetFetchV8.api,
+      [{ groupId, memberEpoch: NO_GENERATION, topics }],
+      true,
+    )
+    const group = response.groups[0]
+    const right = { operation: 'Describe', resource: 'group', name: groupId } as const
+    if (group === undefined || group.errorCode !== 0) {
+      throw protocolError(group?.errorCode ?? -1, `group \`${groupId}\``, right)
+    }
+    const offsets = new Map<TopicPartition, bigint>()
+    for (const target of targets) {
+      const topic = group.topics.find(({ name }) => name === target.topic)
+      const found = topic?.partitions.find(({ partitionIndex }) => partitionIndex === target.partition)
+      if (found === undefined) continue
+      if (found.errorCode !== 0) throw protocolError(found.errorCode, `group \`${groupId}\``, right)
+      if (found.committedOffset >= 0n) offsets.set(target, found.committedOffset)
+    }
+    return offsets
+  })
+}
+
+/**
+ * Commits for a group without being a member of it.
+ * @throws KafkaError
+ */
+export async function commitGroupOffsets(
+  cluster: KafkaCluster,
+  groupId: string,
+  offsets: ReadonlyMap<TopicPartition, bigint>,
+): Promise<void> {
+  if (offsets.size === 0) return
+  const topics = [...Map.groupBy(offsets, ([target]) => target.topic)].map(([name, group]) => ({
+    name,
+    partitions: group.map(([target, committedOffset]) => ({
+      partitionIndex: target.partition,
+      committedOffset,
+      committedLeaderEpoch: -1,
+      committedMetadata: null,
+    })),
+  }))
+  await cluster.retrying(async () => {
+    const connection = await findCoordinator(cluster, groupId)
+    const response = await connection.request(offsetCommitV8.api, groupId, NO_GENERATION, '', null, topics)
+    for (const { errorCode } of response.topics.flatMap(topic => topic.partitions)) {
+      if (errorCode === 0) continue
+      throw protocolError(errorCode, `group \`${groupId}\``, {
+        operation: 'Read',
+        resource: 'group',
+        name: groupId,
+      })
+    }
+  }, COMMIT_ATTEMPTS_MAX)
+}
+
+async function findCoordinator(cluster: KafkaCluster, groupId: string): Promise<BrokerConnection> {
+  const asked = await cluster.anyConnection()
+  const response = await asked.request(findCoordinatorV4.api, GROUP_COORDINATOR, [groupId])
+  const found = response.coordinators[0]
+  if (found === undefined || found.errorCode !== 0) {
+    const right = { operation: 'Describe', resource: 'group', name: groupId } as const
+    throw protocolError(found?.errorCode ?? -1, `the coordinator of group \`${groupId}\``, right)
+  }
+  return cluster.connect(found, 'control')
+}
