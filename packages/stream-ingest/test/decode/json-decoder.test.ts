@@ -448,7 +448,10 @@ describe('keys and columns', () => {
     assert.equal(decodeOne([id], '{"id":2,"id":"x"}').bad?.path, '$.id')
     assert.deepEqual(decodeOne([name], '{"name":"a","name":null}').row, { name: null })
     const list = listOf('l', scalar('element', 'long'))
-    assert.deepEqual(decodeOne([list], '{"l":[1,2,"x"],"l":[3],"l":[4,5]}').row, { l: [4n, 5n] })
+    assert.deepEqual(decodeOne([list], '{"l":[1,2,"x"],"l":[3]}').row, { l: [3n] })
+    assert.deepEqual(decodeOne([list], '{"l":[1,2],"l":[3,4],"l":[]}').row, { l: [] })
+    const shared = [scalar('a', 'string', { source: at('x') }), scalar('b', 'long', { source: at('x') })]
+    assert.deepEqual(decodeOne(shared, '{"x":"s","x":5}').row, { a: '5', b: 5n })
   })
 
   test('columns read nested paths, and several may share one', () => {
