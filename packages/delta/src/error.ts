@@ -50,6 +50,11 @@ export const DELTA_ERRORS = {
     retryable: false,
     hint: 'the named data file is damaged: restore it from a backup or a bucket version',
   },
+  DELTA_COLUMN_NOT_FOUND: { retryable: false, hint: 'name a column of the schema' },
+  DELTA_FILE_OUTSIDE: {
+    retryable: false,
+    hint: 'the table refers to files of another place (a shallow clone): give the reader access to that place',
+  },
   DELTA_COMMIT_CONTENTION: {
     retryable: true,
     hint: 'too many writers commit to this table: lower their number or raise the flush interval',

@@ -22,10 +22,18 @@ export { type DataFileOptions, type EncodedDataFile, encodeDataFile, uploadDataF
 export { formatDecimal, parseDecimal } from './decimal-text.ts'
 export { type AppendRequest, DeltaTable, type DeltaTableOptions, type UpkeepOutcome } from './delta-table.ts'
 export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeError } from './error.ts'
+export type { OpenForeignStore } from './file-source.ts'
 export { formatJson, JsonNumber, parseJson, parseJsonLossless } from './json.ts'
 export { type LoadTableStateOptions, loadTableState } from './load-table-state.ts'
 export { LOG_PREFIX } from './log-path.ts'
 export { type CreateTableResult, type CreateTableSpec, createTable } from './operation/create.ts'
+export {
+  SCAN_READER_FEATURES,
+  type ScanOptions,
+  scanSchema,
+  scanTable,
+  type TableRow,
+} from './operation/scan.ts'
 export { createParquetEncoder } from './parquet/file-encoder.ts'
 export * from './parquet/parquet-encoder.ts'
 export { type OpenParquetOptions, openParquet, type ParquetFile } from './parquet/parquet-reader.ts'

@@ -68,7 +68,10 @@ export function findField(
 ): FileNode | null {
   if (mode === 'id') {
     const id = field.metadata[FIELD_ID]
-    return siblings.find(node => node.element.field_id !== undefined && node.element.field_id === Number(id)) ?? null
+    return (
+      siblings.find(node => node.element.field_id !== undefined && node.element.field_id === Number(id)) ??
+      null
+    )
   }
   const name = physicalName(field, mode)
   const exact = siblings.find(node => node.element.name === name)

@@ -80,7 +80,8 @@ export class LeafReader {
    * @throws Error behind the last entry, and for a page that cannot be decoded
    */
   advance(): void {
-    if (this.definition < 0) throw new Error(`the column ${this.#name} has fewer values than the row group has rows`)
+    if (this.definition < 0)
+      throw new Error(`the column ${this.#name} has fewer values than the row group has rows`)
     if (this.definition === this.place.definitionLevel) this.#valueIndex++
     this.#entry++
     if (this.#entry === this.#page.entryCount) this.#nextPage()
@@ -88,7 +89,10 @@ export class LeafReader {
   }
 
   get #name(): string {
-    return `\`${this.place.path.slice(1).map(element => element.name).join('.')}\``
+    return `\`${this.place.path
+      .slice(1)
+      .map(element => element.name)
+      .join('.')}\``
   }
 
   #readLevels(): void {
@@ -104,7 +108,8 @@ export class LeafReader {
       const page = this.#decodePage()
       if (page === null || page.entryCount === 0) continue
       this.#entriesLeft -= page.entryCount
-      if (this.#entriesLeft < 0) throw new Error(`the column ${this.#name} has more values than its footer says`)
+      if (this.#entriesLeft < 0)
+        throw new Error(`the column ${this.#name} has more values than its footer says`)
       this.#page = page
       this.#readLevels()
       return
@@ -150,7 +155,9 @@ export class LeafReader {
   /** Before anything of the claimed size is allocated. */
   #checkCount(count: number): void {
     if (count < 0 || count > this.#entriesLeft) {
-      throw new Error(`a page of the column ${this.#name} claims ${count} values, ${this.#entriesLeft} are left`)
+      throw new Error(
+        `a page of the column ${this.#name} claims ${count} values, ${this.#entriesLeft} are left`,
+      )
     }
   }
 
@@ -208,7 +215,8 @@ function readDictionary(header: PageHeader, body: Uint8Array, decoder: Decoder):
   const count = header.dictionary_page_header?.num_values ?? 0
   const page = decompressPage(body, header.uncompressed_page_size, decoder.codec, DECOMPRESSORS)
   // Every value but a boolean takes a byte at least, and booleans have no dictionary.
-  if (count < 0 || count > page.length) throw new Error(`a dictionary claims ${count} entries in ${page.length} bytes`)
+  if (count < 0 || count > page.length)
+    throw new Error(`a dictionary claims ${count} entries in ${page.length} bytes`)
   return readPlain({ view: viewOf(page), offset: 0 }, decoder.type, count, decoder.element.type_length)
 }
 

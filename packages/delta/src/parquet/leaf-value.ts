@@ -73,7 +73,9 @@ function timestampConversion(element: SchemaElement): ValueConversion | null {
       break
     case 'INT32':
       // A date that was widened to a timestamp without zone.
-      return element.converted_type === 'DATE' ? each(value => BigInt(value as number) * MICROS_PER_DAY) : null
+      return element.converted_type === 'DATE'
+        ? each(value => BigInt(value as number) * MICROS_PER_DAY)
+        : null
     default:
       return null
   }

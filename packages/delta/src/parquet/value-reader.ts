@@ -174,7 +174,9 @@ class StructReader implements ValueReader {
     }
     this.#witness?.read()
     // fromEntries defines properties, so that a field named `__proto__` is one like any other.
-    return Object.fromEntries(this.#fields.map(({ name, reader }) => [name, reader === null ? null : reader.read()]))
+    return Object.fromEntries(
+      this.#fields.map(({ name, reader }) => [name, reader === null ? null : reader.read()]),
+    )
   }
 
   skip(): void {
@@ -260,7 +262,10 @@ function firstLeaf(node: FileNode): FileNode | null {
 function mismatch(type: DataType, node: FileNode): Error {
   const { element, path } = node
   const held = element.type === undefined ? 'a group' : `${element.type}${annotation(node)}`
-  const name = path.slice(1).map(part => part.name).join('.')
+  const name = path
+    .slice(1)
+    .map(part => part.name)
+    .join('.')
   return new Error(`holds the column \`${name}\` as ${held}, which cannot be read as ${formatDataType(type)}`)
 }
 
