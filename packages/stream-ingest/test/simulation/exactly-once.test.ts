@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { after, suite, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import {
+  InjectedCrash,
+  loadSnapshot,
+  MemoryObjectStore,
+  type Runtime,
+  type StoreFault,
+} from '@stream-ingest/delta'
+import { openParquet } from '../../../delta/src/parquet/parquet-reader.ts'
+import { IngestConfig } from '../../src/config/config.ts'
+import type { PipelineConfig } from '../../src/config/ingest-config.ts'
+import type { CompressionCodec } from '../../src/kafka/compression.ts'
+import { subscribe } from '../../src/observe/event.ts'
+import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
+import { MemoryKafka } from '../../src/testing/memory-source.ts'
+
+/** Scenarios in `npm test`; `SIMULATION_SEEDS=1000` for a long run, `SIMULATION_SEED=n` to repeat one. */
+const SEED_COUNT = Number(process.env.SIMULATION_SEEDS ?? 40)
+const ONLY_SEED = process.env.SIMULATION_SEED
+const ROUNDS = 6
+/** A scenario takes a second at most; one that stands still is a failure. */
+const SCENARIO_MAX_MS = 120_000
+const CODECS: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/** Mulberry32: a seed gives a scenario, as far as the event loop keeps the order of what is ready at once. */
+function seeded(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
+  }
+}
+
+/** Waiting costs a turn of the event loop and moves the clock. */
+function virtualRuntime(random: () => number): Runtime {
+  let nowMs = 1_800_000_000_000
+  let ids = 0
+  return {
+    now: () => nowMs,
+    monotonicMs: () => nowMs,
+    random,
+    uuid: () => `00000000-0000-4000-8000-${String(ids++).padStart(12, '0')}`,
+    delay: async (ms, signal) => {
+      nowMs += Math.ceil(ms)
+      await setImmediate()
+      signal?.throwIfAborted()
+    },
+  }
+}
+
+function randomFault(random: () => number, share: number, operation: string): StoreFault | undefined {
+  if (random() > share) return undefined
+  const isWrite = operation === 'put' || operation === 'putIfAbsent'
+  const faults: StoreFault[] = [
+    { kind: 'crash', moment: 'before' },
+    { kind: 'slow', delayMs: 1 },
+  ]
+  if (operation === 'put') faults.push({ kind: 'crash', moment: 'after' }, { kind: 'partial-upload' })
+  if (operation === 'putIfAbsent') {
+    faults.push(
+      { kind: 'crash', moment: 'after' },
+      { kind: 'lost-answer' },
+      { kind: 'own-earlier-write' },
+      { kind: 'conflict' },
+      { kind: 'timeout' },
+      { kind: 'late-write' },
+    )
+  }
+  if (!isWrite) faults.push({ kind: 'throttled' })
+  return faults[Math.floor(random() * faults.length)]
+}
+
+class Scenario {
+  readonly random: () => number
+  readonly runtime: Runtime
+  readonly kafka: MemoryKafka
+  readonly store: MemoryObjectStore
+  readonly partitions: number
+  /** Offsets of records that a committed reader sees, by partition. */
+  readonly expected: Set<bigint>[]
+  isFaulty = false
+  /** Of the store's calls; a start takes a few, so that a high share lets no process get to work. */
+  readonly faultShare: number
+
+  constructor(seed: number) {
+    this.random = seeded(seed)
+    this.runtime = virtualRuntime(this.random)
+    this.kafka = new MemoryKafka(this.runtime)
+    this.partitions = 1 + this.pick(4)
+    this.faultShare = this.random() * 0.06
+    this.expected = Array.from({ length: this.partitions }, () => new Set())
+    this.kafka.createTopic('t', this.partitions)
+    this.store = new MemoryObjectStore({
+      now: this.runtime.now,
+      wait: ms => this.runtime.delay(ms),
+      faults: ({ operation }) =>
+        this.isFaulty ? randomFault(this.random, this.faultShare, operation) : undefined,
+    })
+  }
+
+  pick(bound: number): number {
+    return Math.floor(this.random() * bound)
+  }
+
+  produce(): void {
+    for (let partition = 0; partition < this.partitions; partition++) {
+      for (let batch = this.pick(4); batch > 0; batch--) this.produceBatch(partition)
+    }
+  }
+
+  private produceBatch(partition: number): void {
+    const records = Array.from({ length: 1 + this.pick(30) }, (_, i) => ({
+      value: new TextEncoder().encode(`{"id":${i},"kind":"k${this.pick(3)}"}`),
+      timestampMs: 1_767_225_600_000 + this.pick(3) * 86_400_000,
+    }))
+    const codec = CODECS[this.pick(CODECS.length)]!
+    const fate = this.pick(4)
+    if (fate > 1) {
+      const base = this.kafka.produce('t', partition, records, { codec })
+      for (let i = 0; i < records.length; i++) this.expected[partition]!.add(base + BigInt(i))
+      return
+    }
+    const transaction = this.kafka.createTransactionalProducer()
+    const base = transaction.produce('t', partition, records, { codec })
+    if (fate === 0) transaction.abort()
+    else {
+      transaction.commit()
+      for (let i = 0; i < records.length; i++) this.expected[partition]!.add(base + BigInt(i))
+    }
+  }
+
+  async runProcess(): Promise<void> {
+    const config = new IngestConfig([
+      pipelineConfig({ batchSize: 1 + this.pick(60), checkpointInterval: 1 + this.pick(5) }),
+    ])
+    const processor = new StreamIngestProcessor(config, {
+      runtime: this.runtime,
+      createStore: () => this.store,
+      createSource: () =>
+        this.kafka.createSource({
+          topics: ['t'],
+          consumerGroup: 'g',
+          maxPartitionBytes: 1 + this.pick(4096),
+        }),
+    })
+    const { failures } = await processor.processStream({ untilLatest: true })
+    for (const { error } of failures) this.assertExpectedFailure(error)
+  }
+
+  /** Dead processes and stores that do not answer are part of the scenario; anything else is a bug. */
+  private assertExpectedFailure(error: unknown): void {
+    for (let at = error; at instanceof Error; at = at.cause) {
+      if (at instanceof InjectedCrash || (at as { code?: string }).code?.startsWith('STORE_')) return
+    }
+    throw error
+  }
+
+  async assertExactlyOnce(): Promise<void> {
+    const table = this.store.at('t')
+    const snapshot = (await loadSnapshot(table))!
+    const seen: Map<bigint, number>[] = Array.from({ length: this.partitions }, () => new Map())
+    for await (const add of snapshot.files()) {
+      const file = await openParquet(table, add.path)
+      for (let group = 0; group < file.rowGroupCount; group++) {
+        const columns = await file.readRowGroup(group, ['_kafka_partition', '_kafka_offset'])
+        const partitions = columns.get('_kafka_partition') as ArrayLike<number>
+        const offsets = columns.get('_kafka_offset') as ArrayLike<bigint>
+        for (let row = 0; row < offsets.length; row++) {
+          const counts = seen[partitions[row]!]!
+          counts.set(offsets[row]!, (counts.get(offsets[row]!) ?? 0) + 1)
+        }
+      }
+    }
+    for (const [partition, counts] of seen.entries()) {
+      const duplicates = [...counts].filter(([, count]) => count > 1).map(([offset]) => offset)
+      assert.deepEqual(duplicates, [], `duplicates in partition ${partition}`)
+      assert.deepEqual(
+        [...counts.keys()].sort(ascending),
+        [...this.expected[partition]!].sort(ascending),
+        `partition ${partition}`,
+      )
+    }
+  }
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function pipelineConfig(options: { batchSize: number; checkpointInterval: number }): PipelineConfig {
+  const [pipeline] = IngestConfig.parse(`
+kafka: { bootstrap_servers: "memory:9092", topic: t, consumer_group: g }
+local: { path: /unused }
+delta:
+  table_name: t
+  partition_columns: [date]
+  checkpoint_interval: ${options.checkpointInterval}
+  schema:
+    - { name: id, data_type: int64, nullable: false }
+    - { name: kind, data_type: utf8 }
+processing: { batch_size: ${options.batchSize}, batch_timeout_ms: 1000 }
+`).pipelines
+  return pipeline!
+}
+
+suite('whatever fails, and however many run, each message is in the table once', () => {
+  const met = { commits: 0, fenced: 0, failed: 0 }
+  const subscriptions = [
+    subscribe('commit:committed', () => met.commits++),
+    subscribe('commit:conflicted', () => met.fenced++),
+    subscribe('pipeline:failed', () => met.failed++),
+  ]
+  after(() => {
+    for (const end of subscriptions) end()
+    // Scenarios in which nobody fails and nobody is fenced would prove nothing.
+    if (ONLY_SEED === undefined)
+      assert(met.commits > 100 && met.fenced > 10 && met.failed > 10, JSON.stringify(met))
+  })
+  const seeds =
+    ONLY_SEED === undefined ? Array.from({ length: SEED_COUNT }, (_, i) => i + 1) : [Number(ONLY_SEED)]
+  for (const seed of seeds) {
+    test(`scenario ${seed} (repeat with SIMULATION_SEED=${seed})`, { timeout: SCENARIO_MAX_MS }, async () => {
+      const scenario = new Scenario(seed)
+      for (let round = 0; round < ROUNDS; round++) {
+        scenario.produce()
+        // The first round creates the table and proves the store, so that the others have something to break.
+        scenario.isFaulty = round > 0
+        await Promise.all(Array.from({ length: 1 + scenario.pick(3) }, () => scenario.runProcess()))
+        scenario.isFaulty = false
+        if (scenario.random() < 0.5) scenario.store.deliverLateWrites()
+      }
+      scenario.produce()
+      await scenario.runProcess()
+      scenario.store.deliverLateWrites()
+      await scenario.runProcess()
+      await scenario.assertExactlyOnce()
+    })
+  }
+})
