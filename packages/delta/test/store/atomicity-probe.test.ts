@@ -137,7 +137,7 @@ test('a store that never answers is unavailable, not broken', async () => {
   })
   await assert.rejects(proveConditionalPut(losing, proof), {
     code: 'STORE_UNAVAILABLE',
-    message: /no winner in 10 of 10 rounds/,
+    message: /no winner in 32 of 32 rounds/,
   })
 })
 
