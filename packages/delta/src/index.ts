@@ -51,6 +51,8 @@ export {
   formatSchemaString,
   isPartitionType,
   parseSchemaString,
+  type SchemaLeaf,
+  schemaLeaves,
   validateTableSchema,
 } from './schema-codec.ts'
 export { type LoadSnapshotOptions, loadSnapshot, Snapshot } from './snapshot.ts'

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { DeltaLakeError } from '@stream-ingest/delta/error'
+import { type DeltaErrorCode, DeltaLakeError } from '@stream-ingest/delta/error'
 
 /** sysexits(3), where one fits. */
 export const EXIT_CODES = {
@@ -44,7 +44,7 @@ export interface ErrorDefinition {
   readonly skipMessage?: boolean
 }
 
-/** Every code the product can show, its own and the Delta core's (`DELTA_…`, `STORE_…`). */
+/** The product's own codes. Those of the Delta core (`DELTA_…`, `STORE_…`) have their titles and hints there. */
 export const ERRORS = {
   // Configuration.
   CONFIG_INVALID: {
@@ -232,6 +232,37 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** How the command line ends where the Delta core could not do something. */
+export const DELTA_EXIT_CODES: Readonly<Record<DeltaErrorCode, number>> = {
+  DELTA_TABLE_NOT_FOUND: EXIT_CODES.noInput,
+  DELTA_TABLE_EXISTS: EXIT_CODES.cannotCreate,
+  DELTA_LOG_CORRUPT: EXIT_CODES.badData,
+  DELTA_LOG_GAP: EXIT_CODES.badData,
+  DELTA_VERSION_NOT_FOUND: EXIT_CODES.noInput,
+  DELTA_PROTOCOL_UNSUPPORTED: EXIT_CODES.badData,
+  DELTA_PROPERTY_INVALID: EXIT_CODES.config,
+  DELTA_SCHEMA_INVALID: EXIT_CODES.config,
+  DELTA_SCHEMA_MISMATCH: EXIT_CODES.config,
+  DELTA_TABLE_CHANGED: EXIT_CODES.badData,
+  DELTA_DATA_CORRUPT: EXIT_CODES.badData,
+  DELTA_COLUMN_NOT_FOUND: EXIT_CODES.usage,
+  DELTA_FILE_OUTSIDE: EXIT_CODES.denied,
+  DELTA_COMMIT_CONTENTION: EXIT_CODES.temporary,
+  DELTA_COMMIT_UNKNOWN: EXIT_CODES.temporary,
+  STORE_ACCESS_DENIED: EXIT_CODES.denied,
+  STORE_CREDENTIALS: EXIT_CODES.denied,
+  STORE_BUCKET_NOT_FOUND: EXIT_CODES.noInput,
+  STORE_REGION: EXIT_CODES.config,
+  STORE_KEY_INVALID: EXIT_CODES.config,
+  STORE_URI_INVALID: EXIT_CODES.usage,
+  STORE_UNAVAILABLE: EXIT_CODES.unavailable,
+  STORE_THROTTLED: EXIT_CODES.temporary,
+  STORE_NOT_ATOMIC: EXIT_CODES.unavailable,
+  STORE_NO_SPACE: EXIT_CODES.cannotCreate,
+  STORE_REQUEST_FAILED: EXIT_CODES.unavailable,
+  PARQUET_UNSUPPORTED: EXIT_CODES.badData,
+}
+
 export interface ErrorOptions {
   readonly retryable?: boolean
   readonly hint?: string
@@ -255,13 +286,14 @@ export abstract class StreamIngestError extends Error {
   private readonly retryable: boolean
   private readonly skipMessage: boolean
 
-  constructor(code: ErrorCode | DeltaLakeError['code'], message: string, options: ErrorOptions = {}) {
+  constructor(code: ErrorCode | DeltaErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     const definition: ErrorDefinition | undefined = (ERRORS as Record<string, ErrorDefinition>)[code]
     this.code = code
     this.hint = options.hint ?? definition?.hint ?? ''
     this.context = options.context ?? {}
-    this.exitCode = definition?.exitCode ?? EXIT_CODES.negative
+    this.exitCode =
+      definition?.exitCode ?? (DELTA_EXIT_CODES as Record<string, number>)[code] ?? EXIT_CODES.negative
     this.retryable = options.retryable ?? definition?.retryable ?? false
     this.skipMessage = definition?.skipMessage ?? false
   }

@@ -6,7 +6,9 @@
 import type { Runtime } from '@stream-ingest/delta'
 
 export interface OutputStream {
+  /** False: what was written before is still waiting; `drain` tells when to go on. */
   write(text: string): unknown
+  once?(event: 'drain', listener: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }
@@ -25,6 +27,12 @@ export interface CommandIo {
   exit(code: number): never
   /** Dies by SIGKILL: no handler runs, nothing is flushed. */
   kill(): never
+}
+
+/** Writes, and waits until the stream takes more: what a slow reader has not taken stays bounded. */
+export async function writeText(stream: OutputStream, text: string): Promise<void> {
+  if (stream.write(text) !== false || stream.once === undefined) return
+  await new Promise<void>(resolve => stream.once?.('drain', resolve))
 }
 
 /** Colours only where a person looks, and not against their wish (https://no-color.org). */

@@ -49,6 +49,8 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   const program = new Command('stream-ingest')
     .description('Kafka topics into Delta Lake tables, exactly once, from one YAML file.')
     .version(VERSION, '-V, --version')
+    // A verb's own --version is a table's, not the program's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: text => void io.stdout.write(text),

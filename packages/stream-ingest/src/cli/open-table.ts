@@ -1,0 +1,112 @@
+/**
+ * Which table a command means: a path, a `file://` or `s3://` URI, or a configuration file with a pipeline in it.
+ *
+ * @module
+ */
+import {
+  DeltaLakeError,
+  loadSnapshot,
+  type ObjectStore,
+  type OpenForeignStore,
+  type OpenStoreOptions,
+  openStore,
+  type Snapshot,
+} from '@stream-ingest/delta'
+import { openLakeStore } from '../s3/lake-store.ts'
+import type { CommandIo } from './command-io.ts'
+import { loadConfig, pipelineOf } from './load-config.ts'
+
+export interface TableOptions {
+  /** With a configuration of several pipelines: which one. */
+  readonly pipeline?: string
+  /** Of an S3-compatible server. Default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`. */
+  readonly endpoint?: string
+  /** Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, else us-east-1. */
+  readonly region?: string
+  /** Default: the newest. */
+  readonly version?: number
+}
+
+export interface OpenedTable {
+  readonly snapshot: Snapshot
+  /** Opens what lies outside of the table, by the same credentials. */
+  readonly openForeign: OpenForeignStore
+  /** Gives up connections. */
+  close(): Promise<void>
+}
+
+const CONFIG_FILE = /\.(?:ya?ml|json)$/i
+const REGION_DEFAULT = 'us-east-1'
+
+/**
+ * Opens a table for reading.
+ *
+ * @param table as it was named on the command line
+ * @throws DeltaLakeError `DELTA_TABLE_NOT_FOUND`, `STORE_URI_INVALID`, and what loading a snapshot throws; ConfigError
+ */
+export async function openTable(table: string, options: TableOptions, io: CommandIo): Promise<OpenedTable> {
+  const storeOptions = openStoreOptions(options, io)
+  const store = await openTableStore(table, options, storeOptions, io)
+  const foreign: ObjectStore[] = []
+  const close = async (): Promise<void> => {
+    for (const opened of [store, ...foreign]) await opened.close()
+  }
+  try {
+    const snapshot = await loadSnapshot(store, {
+      nowMs: io.runtime.now(),
+      ...(options.version === undefined ? {} : { version: options.version }),
+    })
+    if (snapshot === null) {
+      throw new DeltaLakeError('DELTA_TABLE_NOT_FOUND', `there is no Delta table at \`${store.uri}\``, {
+        context: { table: store.uri },
+      })
+    }
+    return { snapshot, openForeign: foreignStores(storeOptions, foreign), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** One store per folder, however many files of it the table names. */
+function foreignStores(options: OpenStoreOptions, opened: ObjectStore[]): OpenForeignStore {
+  const byFolder = new Map<string, ObjectStore>()
+  return folderUri => {
+    let store = byFolder.get(folderUri)
+    if (store === undefined) {
+      // Engines on Hadoop write the same bucket with another scheme.
+      store = openStore(folderUri.replace(/^s3[an]:/, 's3:'), options)
+      byFolder.set(folderUri, store)
+      opened.push(store)
+    }
+    return store
+  }
+}
+
+async function openTableStore(
+  table: string,
+  options: TableOptions,
+  storeOptions: OpenStoreOptions,
+  io: CommandIo,
+): Promise<ObjectStore> {
+  if (!CONFIG_FILE.test(table)) return openStore(table, storeOptions)
+  const pipeline = pipelineOf(await loadConfig(table, io), options.pipeline)
+  return openLakeStore(pipeline.s3, pipeline.processing).at(pipeline.delta.tableName)
+}
+
+function openStoreOptions({ endpoint, region }: TableOptions, { env, cwd }: CommandIo): OpenStoreOptions {
+  const address = endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env
+  return {
+    workingDirectory: cwd,
+    s3: {
+      region: region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? REGION_DEFAULT,
+      // Servers other than AWS seldom have a name for each bucket.
+      ...(address === undefined ? {} : { endpoint: address, forcePathStyle: true }),
+      // Without them the SDK's chain decides: profile, container, instance.
+      ...(accessKeyId === undefined || secretAccessKey === undefined
+        ? {}
+        : { credentials: { accessKeyId, secretAccessKey, sessionToken: env.AWS_SESSION_TOKEN } }),
+    },
+  }
+}
