@@ -259,26 +259,72 @@ describe('what is damaged or large', () => {
 })
 
 describe('reading ahead', () => {
-  test('stops when enough is queued, and goes on when it is read', async () => {
-    const batchBytes = 4000
-    await using scene = await stage(1, {
-      fetchMaxPartitionBytes: batchBytes * 2,
-      fetchMaxBytes: batchBytes * 5,
-    })
-    for (let batch = 0; batch < 40; batch++)
-      scene.broker.produce('orders', 0, [{ value: 'x'.repeat(batchBytes) }])
-    await scene.source.read({ maxBytes: 1, maxWaitMs: 10_000 })
-    // The loop runs until it is full; then no request goes out however long nobody reads.
-    let last = -1
-    while (last !== scene.source.counters.fetchCount) {
-      last = scene.source.counters.fetchCount
+  const BATCH_BYTES = 4000
+
+  /** Waits until the loop is full: no request goes out however long nobody reads. */
+  async function settled(source: KafkaSource): Promise<void> {
+    for (let last = -1; last !== source.counters.fetchCount; ) {
+      last = source.counters.fetchCount
       await testRuntime.delay(20)
     }
-    assert(
-      scene.source.counters.fetchedBytes <= batchBytes * 8,
-      `${scene.source.counters.fetchedBytes} bytes ahead`,
-    )
-    assert.equal((await readValues(scene.source, 39)).length, 39)
+  }
+
+  for (const [bound, overrides, aheadMaxBytes] of [
+    ['of a partition', { fetchMaxPartitionBytes: BATCH_BYTES * 2 }, BATCH_BYTES * 2 * (2 * 2 + 1)],
+    [
+      'of all',
+      { fetchMaxPartitionBytes: BATCH_BYTES * 10, fetchMaxBytes: BATCH_BYTES * 5 },
+      BATCH_BYTES * 12,
+    ],
+  ] as const) {
+    test(`stops at the bound ${bound}, and goes on when it is read`, async () => {
+      await using scene = await stage(2, overrides)
+      for (const partition of [0, 1]) {
+        for (let batch = 0; batch < 20; batch++) {
+          scene.broker.produce('orders', partition, [{ value: 'x'.repeat(BATCH_BYTES - 100) }])
+        }
+      }
+      const first = values(await scene.source.read({ maxBytes: 1, maxWaitMs: 10_000 }))
+      await settled(scene.source)
+      const { fetchedBytes } = scene.source.counters
+      assert(fetchedBytes <= aheadMaxBytes, `${fetchedBytes} bytes are ahead of ${aheadMaxBytes}`)
+      assert.equal((await readValues(scene.source, 40 - first.length)).length, 40 - first.length)
+    })
+  }
+
+  test('is dropped by a seek', async () => {
+    await using scene = await stage(1, { fetchMaxPartitionBytes: BATCH_BYTES })
+    for (let batch = 0; batch < 10; batch++) {
+      scene.broker.produce('orders', 0, [{ value: `${batch}`.repeat(BATCH_BYTES - 100) }])
+    }
+    const [first] = await scene.source.read({ maxBytes: 1, maxWaitMs: 10_000 })
+    await settled(scene.source)
+    scene.source.seek(scene.source.assignment[0]!, 0n)
+    const [again] = await scene.source.read(BUDGET)
+    assert.deepEqual([first?.fromOffset, again?.fromOffset], [0n, 0n])
+  })
+
+  test('leaves no timer of its own when data ends the wait', async () => {
+    await using broker = await EmbeddedBroker.start({ topics: [{ name: 'orders' }] })
+    let waits = 0
+    const runtime = {
+      ...testRuntime,
+      delay: async (ms: number, signal?: AbortSignal) => {
+        waits++
+        await testRuntime.delay(ms, signal).finally(() => waits--)
+      },
+    }
+    const source = createKafkaSource(kafkaConfig(broker.bootstrapServers, 'orders'), {
+      runtime,
+      retry: TEST_RETRY,
+    })
+    await source.open()
+    source.seek(source.assignment[0]!, 0n)
+    const reading = source.read({ maxBytes: 1, maxWaitMs: 60_000 })
+    broker.produce('orders', 0, [{ value: 'a' }])
+    assert.deepEqual(values(await reading), ['a'])
+    assert.equal(waits, 0)
+    await source.close()
   })
 
   test('never has two Fetches under way at one broker', async () => {

@@ -195,6 +195,16 @@ describe('readRecords', () => {
     expectKafkaError('KAFKA_CORRUPT_BATCH', () => readRecords(batch, new RecordSlab(), 'orders', 0))
   })
 
+  test('refuses offsets beyond the last one that the header names', () => {
+    const batch = Buffer.from(encodeRecordBatch([{ value: 'a' }, { value: 'b' }], { baseOffset: 0n }))
+    batch.writeInt32BE(0, BATCH_FIELD.lastOffsetDelta)
+    sealRecordBatch(batch)
+    const error = expectKafkaError('KAFKA_CORRUPT_BATCH', () =>
+      readRecords(batch, new RecordSlab(), 'orders', 0),
+    )
+    assert.match(error.message, /record 1 has offset delta 1 after 0/)
+  })
+
   test('refuses an uncompressed batch over the bound', () => {
     const batch = encodeRecordBatch([{ value: 'x'.repeat(2000) }], { baseOffset: 0n })
     const read = (maxBytes: number) => readRecords(batch, new RecordSlab(), 'orders', 0, { maxBytes })
