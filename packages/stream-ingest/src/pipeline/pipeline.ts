@@ -36,6 +36,10 @@ export const FENCED_IN_A_ROW_MAX = 100
 const DECODE_SLICE_MS = 10
 /** Shares of the memory limit: the epoch being filled, the one being written, and what one read may bring. */
 const EPOCH_MEMORY_SHARE = 0.3
+/** However large the limit: a column has 32-bit offsets, and one batch more may come before the cut. */
+const EPOCH_MAX_BYTES = 1024 ** 3
+/** Of one batch, decompressed. */
+const RECORD_BATCH_MAX_BYTES = 512 * 1024 ** 2
 const READ_MEMORY_SHARE = 0.1
 
 export interface PipelineDependencies {
@@ -106,11 +110,11 @@ export class Pipeline {
     this.deps = deps
     const { processing, delta } = config
     this.epoch = new Epoch(deps.layout, processing.onNullValue, TABLE_PARTITIONS_MAX)
-    this.queue = new RecordQueue(processing.memoryLimitBytes)
+    this.queue = new RecordQueue(Math.min(processing.memoryLimitBytes, RECORD_BATCH_MAX_BYTES))
     this.limits = {
       messages: processing.batchSize,
       fileSizeBytes: delta.targetFileSizeBytes,
-      memoryBytes: processing.memoryLimitBytes * EPOCH_MEMORY_SHARE,
+      memoryBytes: Math.min(processing.memoryLimitBytes * EPOCH_MEMORY_SHARE, EPOCH_MAX_BYTES),
       tablePartitions: TABLE_PARTITIONS_MAX,
       ageMs: processing.batchTimeoutMs,
     }
