@@ -7,6 +7,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import type { DeletionVectorDescriptor } from './action.ts'
 import { DeltaLakeError } from './error.ts'
@@ -79,7 +80,8 @@ async function readStored(
   openForeign: OpenForeignStore | undefined,
   request: RequestOptions,
 ): Promise<Uint8Array> {
-  const path = descriptor.storageType === 'p' ? descriptor.pathOrInlineDv : relativePath(descriptor, name)
+  const path = deletionVectorPath(descriptor)
+  assert(path !== null)
   const source = dataFileSource(path, store, openForeign)
   const startByte = descriptor.offset ?? 1
   const endByte = startByte + descriptor.sizeInBytes + FRAME_BYTES
@@ -96,6 +98,23 @@ async function readStored(
     throw corrupt(name, 'does not have the checksum that is stored with it')
   }
   return bitmap
+}
+
+/**
+ * The file that holds a deletion vector, as a path of the log: relative to the table's root, or absolute.
+ *
+ * @returns null where the vector is inline
+ * @throws DeltaLakeError `DELTA_DATA_CORRUPT` for a text that holds no UUID
+ */
+export function deletionVectorPath(descriptor: DeletionVectorDescriptor): string | null {
+  switch (descriptor.storageType) {
+    case 'i':
+      return null
+    case 'p':
+      return descriptor.pathOrInlineDv
+    case 'u':
+      return relativePath(descriptor, describe(descriptor))
+  }
 }
 
 /** `deletion_vector_<uuid>.bin`, in a folder where the text has more than the UUID. */

@@ -55,6 +55,10 @@ export const DELTA_ERRORS = {
     retryable: false,
     hint: 'the table refers to files of another place (a shallow clone): give the reader access to that place',
   },
+  DELTA_RETENTION_TOO_SHORT: {
+    retryable: false,
+    hint: 'keep removed files for longer: readers and writers that are under way may still need them',
+  },
   DELTA_COMMIT_CONTENTION: {
     retryable: true,
     hint: 'too many writers commit to this table: lower their number or raise the flush interval',

@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { posix } from 'node:path'
 import { DeltaLakeError } from './error.ts'
 import type { ParquetCodec } from './parquet/parquet-encoder.ts'
 
@@ -100,6 +101,38 @@ export function locateFile(path: string, tableUri: string): FileLocation {
   if (uri.startsWith(root) && !uri.split('/').includes('..'))
     return { kind: 'key', key: uri.slice(root.length) }
   return { kind: 'foreign', uri: path }
+}
+
+/**
+ * Every key below the table's root that a path of the log may mean: decoded once, as the protocol has it, and as it
+ * stands, since some writers named their objects so. For those who must not touch any file of the table.
+ *
+ * @returns besides the keys, texts that are no key of this table: they meet no object
+ * @throws DeltaLakeError `DELTA_LOG_CORRUPT` for a path that leaves the root with `..`
+ */
+export function possibleKeys(path: string, tableUri: string): ReadonlySet<string> {
+  // Escaped once more, decoding gives the path as it stands; a path with broken escapes can only be meant so.
+  const verbatim = path.replaceAll('%', '%25')
+  const spellings = isDecodable(path) ? [path, verbatim] : [verbatim]
+  const root = `${tableUri}/`
+  const keys = new Set([path.startsWith(root) ? path.slice(root.length) : path])
+  for (const spelling of spellings) {
+    const location = locateFile(spelling, tableUri)
+    if (location.kind === 'foreign') continue
+    keys.add(location.key)
+    // File systems take `a//b` and `a/./b` for `a/b`.
+    keys.add(posix.normalize(location.key))
+  }
+  return keys
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** One spelling for the ways in which engines write the same place. */

@@ -34,6 +34,13 @@ export {
   scanTable,
   type TableRow,
 } from './operation/scan.ts'
+export {
+  VACUUM_FILES_NAMED_MAX,
+  VACUUM_RETENTION_MIN_MS,
+  type VacuumOptions,
+  type VacuumResult,
+  vacuumTable,
+} from './operation/vacuum.ts'
 export { createParquetEncoder } from './parquet/file-encoder.ts'
 export * from './parquet/parquet-encoder.ts'
 export { type OpenParquetOptions, openParquet, type ParquetFile } from './parquet/parquet-reader.ts'

@@ -223,6 +223,16 @@ export const ERRORS = {
     hint: 'see the cause',
     exitCode: EXIT_CODES.unavailable,
   },
+  DEMO_FOLDER_TAKEN: {
+    title: 'the folder of the demonstration holds something else',
+    hint: 'name another folder with --dir',
+    exitCode: EXIT_CODES.cannotCreate,
+  },
+  DEMO_FAILED: {
+    title: 'the demonstration could not be carried out',
+    hint: 'see the message above',
+    exitCode: EXIT_CODES.negative,
+  },
   INTERNAL: {
     title: 'a bug in stream-ingest',
     hint: 'report it with this message and the stack',
@@ -247,6 +257,7 @@ export const DELTA_EXIT_CODES: Readonly<Record<DeltaErrorCode, number>> = {
   DELTA_DATA_CORRUPT: EXIT_CODES.badData,
   DELTA_COLUMN_NOT_FOUND: EXIT_CODES.usage,
   DELTA_FILE_OUTSIDE: EXIT_CODES.denied,
+  DELTA_RETENTION_TOO_SHORT: EXIT_CODES.usage,
   DELTA_COMMIT_CONTENTION: EXIT_CODES.temporary,
   DELTA_COMMIT_UNKNOWN: EXIT_CODES.temporary,
   STORE_ACCESS_DENIED: EXIT_CODES.denied,
