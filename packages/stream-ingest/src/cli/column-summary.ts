@@ -207,6 +207,8 @@ function boundOf(type: DataType, text: string | null): Bound | null {
     return null
   }
   if (value === null) return null
-  const order = typeof value === 'boolean' ? Number(value) : value instanceof Uint8Array ? text : value
-  return { order, text: cellText(type, value) }
+  if (typeof value === 'boolean') return { order: Number(value), text }
+  if (value instanceof Uint8Array) return { order: text, text: cellText(type, value) }
+  // A lower bound of zero is written as −0, which is below every zero.
+  return { order: value, text: value === 0 ? '0' : cellText(type, value) }
 }

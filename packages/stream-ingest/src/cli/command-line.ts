@@ -10,8 +10,7 @@ import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
-
-export const VERSION = '0.1.0'
+import { VERSION } from './version.ts'
 
 interface GlobalOptions {
   readonly json?: boolean
