@@ -77,6 +77,7 @@ export {
   type ProveOptions,
   proveConditionalPut,
 } from './store/atomicity-probe.ts'
+export { createBucket, createDirectory } from './store/create-root.ts'
 export { LocalObjectStore, type LocalStoreOptions } from './store/local.ts'
 export { MemoryObjectStore, type MemoryStoreOptions } from './store/memory.ts'
 export { compareKeys } from './store/object-key.ts'
@@ -85,6 +86,7 @@ export { type OpenStoreOptions, openStore } from './store/open-store.ts'
 export { S3ObjectStore, type S3StoreOptions } from './store/s3.ts'
 export type { S3ConnectionOptions, S3Credentials } from './store/s3-connection.ts'
 export * from './store/store-fault.ts'
+export { tableExists } from './table-exists.ts'
 export { type TablePropertyName, tableProperty } from './table-property.ts'
 export type { FileTotals, TableState } from './table-state.ts'
 export type { CommitEvents, CommitOutcome } from './transaction.ts'

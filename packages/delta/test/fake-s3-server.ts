@@ -158,6 +158,7 @@ export class FakeS3Server {
 
   async #perform(request: FakeS3Request, body: Buffer): Promise<Answer> {
     const objects = this.buckets.get(request.bucket)
+    if (request.action === 'CreateBucket') return this.#createBucket(request.bucket)
     if (objects === undefined) return refusal({ status: 404, code: 'NoSuchBucket' })
     switch (request.action) {
       case 'HeadBucket':
@@ -174,6 +175,12 @@ export class FakeS3Server {
       default:
         return this.#performMultipart(objects, request, body)
     }
+  }
+
+  #createBucket(bucket: string): Answer {
+    if (this.buckets.has(bucket)) return refusal({ status: 409, code: 'BucketAlreadyOwnedByYou' })
+    this.buckets.set(bucket, new Map())
+    return { status: 200 }
   }
 
   async #putObject(
@@ -270,6 +277,7 @@ function actionOf(method: string, key: string, query: URLSearchParams): string {
     case 'HEAD':
       return onObject ? 'HeadObject' : 'HeadBucket'
     case 'PUT':
+      if (!onObject) return 'CreateBucket'
       return query.has('partNumber') ? 'UploadPart' : 'PutObject'
     case 'DELETE':
       return query.has('uploadId') ? 'AbortMultipartUpload' : 'DeleteObject'

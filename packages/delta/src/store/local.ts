@@ -295,7 +295,7 @@ async function readFully(
 }
 
 /** Makes a directory and those above it that are missing, each durable in the one that holds it. */
-async function makeDirectory(directory: string): Promise<void> {
+export async function makeDirectory(directory: string): Promise<void> {
   const first = await mkdir(directory, { recursive: true })
   if (first === undefined) return
   for (let made = directory; made.length >= first.length; made = dirname(made)) {

@@ -16,6 +16,7 @@ export const S3_PERMISSIONS = {
   CompleteMultipartUpload: 's3:PutObject',
   ListObjectsV2: 's3:ListBucket',
   HeadBucket: 's3:ListBucket',
+  CreateBucket: 's3:CreateBucket',
   DeleteObjects: 's3:DeleteObject',
 } as const
 
@@ -187,7 +188,7 @@ function wrongRegion(failure: S3Failure, target: S3Target): Verdict {
 function accessDenied(target: S3Target): Verdict {
   const resource = `arn:aws:s3:::${target.bucket}`
   const permission = S3_PERMISSIONS[target.action]
-  if (permission === 's3:ListBucket') {
+  if (permission === 's3:ListBucket' || permission === 's3:CreateBucket') {
     return { code: 'STORE_ACCESS_DENIED', hint: `grant ${permission} on ${resource} to this identity` }
   }
   const folder = target.key?.slice(0, target.key.lastIndexOf('/') + 1) ?? ''
