@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from './append-value.ts'
 export * from './bitmap.ts'
 export * from './column.ts'
 export * from './column-builder.ts'

@@ -7,9 +7,9 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { LOG_PREFIX, type Snapshot, scanTable, type TableRow } from '@stream-ingest/delta'
+import type { DemoTopic } from '../testing/demo-topic.ts'
 import { type MessageSummary, MessageSummaryBuilder } from '../testing/generate-messages.ts'
 import type { CommandIo } from './command-io.ts'
-import type { DemoTopic } from './demo-topic.ts'
 import { openTable } from './open-table.ts'
 
 export interface ProofFacts {

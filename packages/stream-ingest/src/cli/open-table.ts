@@ -12,7 +12,7 @@ import {
   openStore,
   type Snapshot,
 } from '@stream-ingest/delta'
-import { openLakeStore } from '../s3/lake-store.ts'
+import { openTableStore } from '../pipeline/table-store.ts'
 import type { CommandIo } from './command-io.ts'
 import { loadConfig, pipelineOf } from './load-config.ts'
 
@@ -46,7 +46,7 @@ const REGION_DEFAULT = 'us-east-1'
  */
 export async function openTable(table: string, options: TableOptions, io: CommandIo): Promise<OpenedTable> {
   const storeOptions = openStoreOptions(options, io)
-  const store = await openTableStore(table, options, storeOptions, io)
+  const store = await findStore(table, options, storeOptions, io)
   const foreign: ObjectStore[] = []
   const close = async (): Promise<void> => {
     for (const opened of [store, ...foreign]) await opened.close()
@@ -83,15 +83,14 @@ function foreignStores(options: OpenStoreOptions, opened: ObjectStore[]): OpenFo
   }
 }
 
-async function openTableStore(
+async function findStore(
   table: string,
   options: TableOptions,
   storeOptions: OpenStoreOptions,
   io: CommandIo,
 ): Promise<ObjectStore> {
   if (!CONFIG_FILE.test(table)) return openStore(table, storeOptions)
-  const pipeline = pipelineOf(await loadConfig(table, io), options.pipeline)
-  return openLakeStore(pipeline.s3, pipeline.processing).at(pipeline.delta.tableName)
+  return openTableStore(pipelineOf(await loadConfig(table, io), options.pipeline))
 }
 
 function openStoreOptions({ endpoint, region }: TableOptions, { env, cwd }: CommandIo): OpenStoreOptions {

@@ -6,8 +6,8 @@
 import { Admin, ProduceAcks, Producer } from '@platformatic/kafka'
 import type { Runtime } from '@stream-ingest/delta'
 import type { EncodableRecord } from '../kafka/record-batch-encoder.ts'
-import { EmbeddedBroker } from '../testing/embedded-broker.ts'
-import { generateMessages, type MessageSummary, MessageSummaryBuilder } from '../testing/generate-messages.ts'
+import { EmbeddedBroker } from './embedded-broker.ts'
+import { generateMessages, type MessageSummary, MessageSummaryBuilder } from './generate-messages.ts'
 
 export interface DemoTopic {
   readonly name: string
