@@ -13,7 +13,7 @@ import type { FetchRequest, FetchTarget } from './connection.ts'
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts'
 import { isRetryableProtocolError, mayPass, protocolError, protocolErrorName } from './kafka-failure.ts'
 import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
-import { resolveOutOfRange } from './offset-range.ts'
+import { passLostOffsets, resolveOutOfRange } from './offset-range.ts'
 import { PartitionReader, type QueuedChunk } from './partition-reader.ts'
 import type { KafkaRuntime, RetryPolicy } from './retry.ts'
 
@@ -330,8 +330,6 @@ export class Fetcher {
     const heldBytes = selected.batches.length === 0 ? CHUNK_MIN_BYTES : fetched.records.length
     reader.position = selected.nextOffset
     reader.servedAt = ++this.sequence
-    reader.queuedBytes += heldBytes
-    this.queuedBytes += heldBytes
     const chunk: SourceChunk = {
       topicPartition: target,
       fromOffset,
@@ -341,6 +339,12 @@ export class Fetcher {
       abortedRecordCount: selected.abortedRecordCount,
       endOffset: this.isReadCommitted ? fetched.lastStableOffset : fetched.highWatermark,
     }
+    this.push(reader, chunk, heldBytes)
+  }
+
+  private push(reader: PartitionReader, chunk: SourceChunk, heldBytes: number): void {
+    reader.queuedBytes += heldBytes
+    this.queuedBytes += heldBytes
     this.queue.push({ reader, chunk, heldBytes })
     this.wake()
   }
@@ -353,9 +357,14 @@ export class Fetcher {
       this.noteFailure(reader, outcome.error)
       return
     }
-    const { resumedOffset } = outcome
+    const { resumedOffset, endOffset } = outcome
+    const chunk = passLostOffsets(
+      { topicPartition: target, wantedOffset: fromOffset, resumedOffset },
+      endOffset,
+    )
     this.losses.push({ topicPartition: target, wantedOffset: fromOffset, resumedOffset })
     reader.position = resumedOffset
+    if (chunk !== null) this.push(reader, chunk, CHUNK_MIN_BYTES)
   }
 
   /** Looks leaders up until every wanted partition has one, or the patience of one ends. */

@@ -78,7 +78,10 @@ export interface MessageSource {
    * the pipeline.
    */
   commitGroupOffsets(offsets: ReadonlyMap<TopicPartition, bigint>): Promise<void>
-  /** Losses since the last call (only where the policy allows going on). */
+  /**
+   * Losses since the last call (only where the policy allows going on). `read` hands lost offsets out as a chunk
+   * without batches, so that they are passed in their order.
+   */
   takeLosses(): readonly OffsetLoss[]
   close(): Promise<void>
 }

@@ -6,7 +6,7 @@
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import { EARLIEST_TIMESTAMP, type KafkaCluster, LATEST_TIMESTAMP } from './cluster.ts'
-import type { TopicPartition } from './message-source.ts'
+import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
 
 /** The offsets of a log: `[startOffset, endOffset)`; `endOffset` itself may be fetched too. */
 export interface OffsetRange {
@@ -17,7 +17,7 @@ export interface OffsetRange {
 export type OutOfRangeOutcome =
   /** The range moved meanwhile, as after a leader change: asking again may do. */
   | { readonly status: 'inside'; readonly error: KafkaError }
-  | { readonly status: 'lost'; readonly resumedOffset: bigint }
+  | { readonly status: 'lost'; readonly resumedOffset: bigint; readonly endOffset: bigint }
 
 /**
  * Decides by policy where a partition goes on.
@@ -40,9 +40,27 @@ export async function resolveOutOfRange(
     case 'fail':
       throw error
     case 'earliest':
-      return { status: 'lost', resumedOffset: range.startOffset }
+      return { status: 'lost', resumedOffset: range.startOffset, endOffset: range.endOffset }
     case 'latest':
-      return { status: 'lost', resumedOffset: range.endOffset }
+      return { status: 'lost', resumedOffset: range.endOffset, endOffset: range.endOffset }
+  }
+}
+
+/**
+ * The lost offsets as a run without records: whoever reads passes them in their order, as those of compacted records.
+ * Null where reading goes on below what was wanted: there is nothing to pass.
+ */
+export function passLostOffsets(loss: OffsetLoss, endOffset: bigint): SourceChunk | null {
+  const { topicPartition, wantedOffset, resumedOffset } = loss
+  if (resumedOffset <= wantedOffset) return null
+  return {
+    topicPartition,
+    fromOffset: wantedOffset,
+    nextOffset: resumedOffset,
+    batches: [],
+    sizeBytes: 0,
+    abortedRecordCount: 0,
+    endOffset,
   }
 }
 

@@ -16,7 +16,7 @@ import type {
   StartPosition,
   TopicPartition,
 } from '../kafka/message-source.ts'
-import { outOfRange } from '../kafka/offset-range.ts'
+import { outOfRange, passLostOffsets } from '../kafka/offset-range.ts'
 import type { EncodableRecord } from '../kafka/record-batch-encoder.ts'
 import type { KafkaRuntime } from '../kafka/retry.ts'
 import type { AppendTarget } from './append.ts'
@@ -279,6 +279,8 @@ class MemorySource implements MessageSource {
       if (offer.status === 'lost') {
         this.losses.push(offer.loss)
         this.positions.set(target, offer.loss.resumedOffset)
+        const passed = passLostOffsets(offer.loss, this.logOf(target).readableEnd(this.isolationLevel))
+        if (passed !== null) chunks.push(passed)
       }
       if (offer.status !== 'chunk') continue
       chunks.push(offer.chunk)
