@@ -22,6 +22,7 @@ import { type BadRecord, Epoch, type EpochCut, rowsByPartition } from './epoch.t
 import { type FlushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { RecordQueue } from './record-queue.ts'
+import { RunEnds } from './run-ends.ts'
 import { appIdOf, planStart } from './start-position.ts'
 
 /** Longest wait for data in one turn: the bound on how late a stop, a deadline or an age is noticed. */
@@ -100,6 +101,9 @@ export class Pipeline {
   /** Start positions that the table does not hold yet: the next commit records them. */
   private readonly unrecordedStarts = new Map<TopicPartition, bigint>()
   private readonly startedFrom = new Map<TopicPartition, bigint>()
+  /** Where reading goes on below what the table holds: the log was truncated, and the configuration allows it. */
+  private readonly rewound = new Map<TopicPartition, bigint>()
+  private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private groupCommit: Promise<void> = Promise.resolve()
   private fencedInARow = 0
@@ -148,11 +152,13 @@ export class Pipeline {
       })
       return result
     } catch (error) {
+      // A failure in the loop must not leave a commit running behind the caller's back; its outcome is in the table.
+      await this.inFlight?.done.catch(() => {})
+      // The group is told how far the table came, unless it is Kafka that is gone.
+      if (!(error instanceof KafkaError && error.isRetryable())) await this.groupCommit
       publish('pipeline:failed', { pipeline: this.config.name, error })
       throw error
     } finally {
-      // A failure in the loop must not leave a commit running behind the caller's back; its outcome is in the table.
-      await this.inFlight?.done.catch(() => {})
       if (writer !== null) {
         this.metrics.stages.encodeMs = writer.stages.encodeMs
         this.metrics.stages.uploadMs = writer.stages.uploadMs
@@ -170,14 +176,14 @@ export class Pipeline {
     const startedMs = runtime.monotonicMs()
     const runtimeLimitMs =
       options.runtimeLimitMs ?? this.config.processing.runtimeLimitMs ?? Number.POSITIVE_INFINITY
-    const ends = options.untilLatest === true ? await this.endsNow() : null
+    if (options.untilLatest === true) this.ends = await RunEnds.ask(source, tp => this.position(tp))
     let refreshedMs = startedMs
     for (;;) {
       // A failed or fenced commit is met in the next turn, not only when the next one is due.
       if (this.inFlight?.isSettled === true) await this.settle()
       const stopRequested = options.signal?.aborted === true
       const deadlineReached = runtime.monotonicMs() - startedMs >= runtimeLimitMs
-      const endReached = ends !== null && this.hasReached(ends)
+      const endReached = this.ends?.isReached === true
       const reason = this.dueFlush(stopRequested, deadlineReached, endReached)
       let fenced = reason !== null && (await this.cut(reason)) === 'fenced'
       if (stopRequested || deadlineReached || endReached) {
@@ -186,18 +192,44 @@ export class Pipeline {
         if (fenced && endReached && !stopRequested && !deadlineReached) continue
         return
       }
-      if (this.queue.isEmpty) {
-        const ageLeftMs = this.epoch.hasProgress
-          ? this.limits.ageMs - this.epoch.ageMs(runtime.now())
-          : READ_WAIT_MAX_MS
-        const timeLeftMs = runtimeLimitMs - (runtime.monotonicMs() - startedMs)
-        await this.read(Math.max(0, Math.min(READ_WAIT_MAX_MS, ageLeftMs, timeLeftMs)), options.signal)
+      try {
+        await this.readAndDecode(startedMs, runtimeLimitMs, options.signal)
+      } catch (error) {
+        if (!(error instanceof KafkaError)) throw error
+        // What came before is sound: without it, each start would read it again and stop at the same place.
+        const fenced = (await this.commitRest(error)) === 'fenced'
+        if (!fenced) throw error
       }
-      await this.decode()
       if (runtime.monotonicMs() - refreshedMs >= ASSIGNMENT_REFRESH_MS) {
         refreshedMs = runtime.monotonicMs()
         await this.takeNewPartitions(await source.refreshAssignment())
       }
+    }
+  }
+
+  private async readAndDecode(
+    startedMs: number,
+    runtimeLimitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { runtime } = this.deps
+    if (this.queue.isEmpty) {
+      const ageLeftMs = this.epoch.hasProgress
+        ? this.limits.ageMs - this.epoch.ageMs(runtime.now())
+        : READ_WAIT_MAX_MS
+      const timeLeftMs = runtimeLimitMs - (runtime.monotonicMs() - startedMs)
+      await this.read(Math.max(0, Math.min(READ_WAIT_MAX_MS, ageLeftMs, timeLeftMs)), signal)
+    }
+    await this.decode()
+  }
+
+  /** Reading failed: commits what was read before. A second failure, of the store, is less than the first. */
+  private async commitRest(failure: KafkaError): Promise<CommitStatus | 'none'> {
+    try {
+      if (this.epoch.hasProgress && (await this.cut('stop')) === 'fenced') return 'fenced'
+      return await this.settle()
+    } catch {
+      throw failure
     }
   }
 
@@ -236,7 +268,10 @@ export class Pipeline {
     this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
     for (const chunk of chunks) this.metrics.bytesRead += chunk.sizeBytes
     this.queue.push(chunks)
+    for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
     for (const { topicPartition, wantedOffset, resumedOffset } of source.takeLosses()) {
+      if (resumedOffset < wantedOffset) this.rewound.set(topicPartition, resumedOffset)
+      this.ends?.settle(topicPartition)
       this.metrics.lostOffsets += resumedOffset > wantedOffset ? resumedOffset - wantedOffset : 0n
       publish('offsets:lost', {
         pipeline: this.config.name,
@@ -246,6 +281,7 @@ export class Pipeline {
         resumedOffset,
       })
     }
+    if (chunks.length === 0) await this.ends?.recheck()
   }
 
   /** Decodes what is queued, up to where a flush may be due. Lets I/O through every few milliseconds. */
@@ -359,7 +395,7 @@ export class Pipeline {
     const columns = this.columnsOf(cut, starts, epochNumber)
     if (this.config.processing.dryRun || writer === null) {
       this.count(cut, writer === null ? [] : writer.planEpoch(columns))
-      for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
+      this.noteCommitted(cut)
       return 'committed'
     }
     const outcome = await writer.writeEpoch(columns, {
@@ -377,7 +413,7 @@ export class Pipeline {
     }
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
     this.fencedInARow = 0
-    for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
+    this.noteCommitted(cut)
     for (const [tp, nextOffset] of starts) {
       if (this.committed.get(tp) === null) this.committed.set(tp, nextOffset)
       this.unrecordedStarts.delete(tp)
@@ -404,6 +440,13 @@ export class Pipeline {
     })
     await this.afterCommit(writer, outcome.version)
     return 'committed'
+  }
+
+  private noteCommitted(cut: EpochCut): void {
+    for (const { topicPartition, nextOffset } of cut.ranges) {
+      this.committed.set(topicPartition, nextOffset)
+      this.rewound.delete(topicPartition)
+    }
   }
 
   /** What is worth doing and may fail: checksum, checkpoint, and the group's offsets for lag tools. */
@@ -511,6 +554,7 @@ export class Pipeline {
       if (fromTable) this.unrecordedStarts.delete(tp)
       else this.unrecordedStarts.set(tp, nextOffset)
       if (!this.startedFrom.has(tp)) this.startedFrom.set(tp, nextOffset)
+      this.rewound.delete(tp)
       source.seek(tp, nextOffset)
     }
   }
@@ -536,23 +580,14 @@ export class Pipeline {
     await this.settle()
   }
 
-  private async endsNow(): Promise<Map<TopicPartition, bigint>> {
-    const ends = new Map<TopicPartition, bigint>()
-    for (const [tp, { endOffset }] of await this.deps.source.endOffsets()) ends.set(tp, endOffset)
-    return ends
-  }
-
-  private hasReached(ends: ReadonlyMap<TopicPartition, bigint>): boolean {
-    for (const [tp, end] of ends) if (this.position(tp) < end) return false
-    return true
-  }
-
   /** The next offset to decode. */
   private position(tp: TopicPartition): bigint {
     const inEpoch = this.epoch.nextOffset(tp)
     if (inEpoch !== null) return inEpoch
     const underway = this.inFlight?.cut.ranges.find(r => r.topicPartition === tp)
-    return underway?.nextOffset ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
+    return (
+      underway?.nextOffset ?? this.rewound.get(tp) ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
+    )
   }
 
   private async result(): Promise<PipelineResult> {
