@@ -13,7 +13,7 @@ import {
   formatAddress,
   parseAddress,
 } from './connection.ts'
-import { isConnectionFailure, mayPass, protocolError, unreachable } from './kafka-failure.ts'
+import { isConnectionFailure, mayPass, noneAnswers, protocolError } from './kafka-failure.ts'
 import type { TopicPartition } from './message-source.ts'
 import { backoffMs, type KafkaRuntime, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
@@ -98,7 +98,10 @@ export class KafkaCluster {
   async retrying<Result>(
     attempt: () => Promise<Result>,
     attemptsMax = REQUEST_ATTEMPTS_MAX,
+    elapsedMaxMs = Number.POSITIVE_INFINITY,
   ): Promise<Result> {
+    const { runtime } = this.options
+    const startedMs = runtime.now()
     const patience = Math.min(attemptsMax, this.options.retry.attemptsMax)
     for (let failures = 1; ; failures++) {
       try {
@@ -107,6 +110,7 @@ export class KafkaCluster {
       } catch (error) {
         this.signal.throwIfAborted()
         if (!mayPass(error) || failures >= patience) throw error
+        if (runtime.now() - startedMs >= elapsedMaxMs) throw error
         await this.backoff(failures)
       }
     }
@@ -270,18 +274,18 @@ export class KafkaCluster {
     for (const server of this.config.bootstrapServers) candidates.set(server, parseAddress(server))
     const isConnected = (server: string) => Number(this.connections.has(`control ${server}`))
     const ordered = [...candidates].sort(([left], [right]) => isConnected(right) - isConnected(left))
-    let last: unknown
+    const failures: KafkaError[] = []
     for (const [, address] of ordered) {
       try {
         return await this.connect(address, 'control')
       } catch (error) {
         this.signal.throwIfAborted()
         if (!isConnectionFailure(error)) throw error
-        last = error
+        failures.push(error)
       }
     }
     const servers = ordered.map(([server]) => server)
-    throw servers.length === 1 ? last : unreachable(servers, (last as Error).message, last)
+    throw servers.length === 1 ? failures[0] : noneAnswers(servers, failures)
   }
 
   /** The connection for a purpose, opened where there is none. */

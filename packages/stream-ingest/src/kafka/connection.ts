@@ -18,7 +18,7 @@ import {
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
-import { connectionError } from './kafka-failure.ts'
+import { connectionError, handshakeError } from './kafka-failure.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
 export interface BrokerAddress {
@@ -36,7 +36,7 @@ export function parseAddress(server: string): BrokerAddress {
   return { host: match?.groups?.host ?? server, port: Number(match?.groups?.port ?? 9092) }
 }
 
-/** Connecting, TLS and authentication together take no longer, whatever the request timeout. */
+/** Connecting, TLS, authentication and the first answer together take no longer, whatever the request timeout. */
 const CONNECT_TIMEOUT_MAX_MS = 10_000
 
 const CLIENT_SOFTWARE = 'stream-ingest'
@@ -69,7 +69,7 @@ const FETCH_VERSIONS = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13] as con
  */
 export function createConnectionOptions(config: KafkaConfig, fetchUrl: Fetch): ConnectionOptions {
   const options: ConnectionOptions = {
-    connectTimeout: Math.min(config.requestTimeoutMs, CONNECT_TIMEOUT_MAX_MS),
+    connectTimeout: connectTimeoutMs(config),
     requestTimeout: config.requestTimeoutMs,
   }
   const { securityProtocol, sasl, ssl } = config
@@ -96,6 +96,11 @@ export function createConnectionOptions(config: KafkaConfig, fetchUrl: Fetch): C
     if (ssl?.serverName !== undefined) options.tlsServerName = ssl.serverName
   }
   return options
+}
+
+/** How long a server may take until it has answered for the first time. */
+export function connectTimeoutMs({ requestTimeoutMs }: Pick<KafkaConfig, 'requestTimeoutMs'>): number {
+  return Math.min(requestTimeoutMs, CONNECT_TIMEOUT_MAX_MS)
 }
 
 /** An open connection; once broken it stays broken. */
@@ -127,7 +132,11 @@ export class BrokerConnection {
     const onAbort = (): void => {
       void broker.close()
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    // A server that speaks another protocol may accept the connection and then say nothing, or nothing of use.
+    const timeoutMs = options.connectTimeout ?? CONNECT_TIMEOUT_MAX_MS
+    const timeout = AbortSignal.timeout(timeoutMs)
+    const ended = AbortSignal.any([signal, timeout])
+    ended.addEventListener('abort', onAbort, { once: true })
     try {
       await connection.connect(address.host, address.port)
       const response = await broker.request(apiVersionsV3.api, CLIENT_SOFTWARE, CLIENT_SOFTWARE_VERSION)
@@ -137,9 +146,10 @@ export class BrokerConnection {
       return broker
     } catch (error) {
       await broker.close()
-      throw connectionError(error, formatAddress(address))
+      const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : null
+      throw handshakeError(error, formatAddress(address), reason)
     } finally {
-      signal.removeEventListener('abort', onAbort)
+      ended.removeEventListener('abort', onAbort)
     }
   }
 

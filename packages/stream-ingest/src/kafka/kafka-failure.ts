@@ -92,14 +92,51 @@ export function connectionError(thrown: unknown, server: string): StreamIngestEr
       cause: thrown,
     })
   }
-  return unreachable([server], reason, thrown)
+  return unreachable(server, reason, thrown)
 }
 
-export function unreachable(servers: readonly string[], reason: string, cause: unknown): KafkaError {
-  const names = servers.map(server => `\`${server}\``).join(', ')
-  return new KafkaError('KAFKA_UNREACHABLE', `no answer from ${names}: ${reason}`, {
-    context: { servers: servers.join(',') },
+/** What the system says of a server to which there is no connection at all. */
+const NO_CONNECTION: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+])
+
+/**
+ * A server that was reached but did not answer as a broker does: another protocol, or another listener of Kafka.
+ * @param reason in place of what the transport says
+ */
+export function handshakeError(thrown: unknown, server: string, reason: string | null): StreamIngestError {
+  const error = connectionError(thrown, server)
+  if (!isConnectionFailure(error)) return error
+  const causes = [...causeChain(error)]
+  if (causes.some(cause => NO_CONNECTION.has(codeOf(cause)))) return error
+  const said = reason ?? 'it closed the connection before it answered'
+  return new KafkaError('KAFKA_UNREACHABLE', `\`${server}\` does not answer as a Kafka broker: ${said}`, {
+    hint: 'check that the port is one of Kafka, and that `kafka.security_protocol` is the one of this listener',
+    context: { servers: server },
+    cause: thrown,
+  })
+}
+
+function unreachable(server: string, reason: string, cause: unknown): KafkaError {
+  return new KafkaError('KAFKA_UNREACHABLE', `no answer from \`${server}\`: ${reason}`, {
+    context: { servers: server },
     cause,
+  })
+}
+
+/** None of several servers answers; what each of them said is in the message. */
+export function noneAnswers(servers: readonly string[], failures: readonly KafkaError[]): KafkaError {
+  const said = failures.map(({ message }) => message).join('; ')
+  const names = servers.map(server => `\`${server}\``).join(', ')
+  return new KafkaError('KAFKA_UNREACHABLE', `none of ${names} answers: ${said}`, {
+    context: { servers: servers.join(',') },
+    cause: failures.at(-1),
   })
 }
 
@@ -113,7 +150,7 @@ export function mayPass(error: unknown): boolean {
 }
 
 /** Is this a failure of the network, so that another connection may do better? */
-export function isConnectionFailure(error: unknown): boolean {
+export function isConnectionFailure(error: unknown): error is KafkaError {
   return error instanceof KafkaError && error.code === 'KAFKA_UNREACHABLE'
 }
 

@@ -18,7 +18,13 @@ import type {
   StartPosition,
   TopicPartition,
 } from './message-source.ts'
-import { DEFAULT_RETRY, type KafkaRuntime, OPEN_ATTEMPTS_MAX, type RetryPolicy } from './retry.ts'
+import {
+  DEFAULT_RETRY,
+  type KafkaRuntime,
+  OPEN_ATTEMPTS_MAX,
+  OPEN_ELAPSED_MAX_MS,
+  type RetryPolicy,
+} from './retry.ts'
 import type { Fetch } from './sasl.ts'
 
 export interface KafkaSourceOptions {
@@ -83,7 +89,7 @@ class StaticKafkaSource implements KafkaSource {
   }
 
   async open(): Promise<void> {
-    await this.cluster.retrying(() => this.cluster.refresh(), OPEN_ATTEMPTS_MAX)
+    await this.cluster.retrying(() => this.cluster.refresh(), OPEN_ATTEMPTS_MAX, OPEN_ELAPSED_MAX_MS)
     this.adopt()
     this.isOpen = true
   }

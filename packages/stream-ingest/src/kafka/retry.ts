@@ -27,6 +27,8 @@ export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 24, baseDelayMs: 100, m
 
 /** Attempts at the first contact: a wrong address or topic should be said within seconds. */
 export const OPEN_ATTEMPTS_MAX = 3
+/** No further attempt at the first contact after this long: a server that says nothing takes its time each time. */
+export const OPEN_ELAPSED_MAX_MS = 5_000
 
 /**
  * How long to wait after `attempt` failures, from 1: exponential, capped, with equal jitter (half fixed, half random),
