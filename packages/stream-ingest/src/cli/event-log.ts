@@ -141,7 +141,9 @@ function trouble(line: Line): (() => void)[] {
       rejected++
       if (rejected > REJECTED_LINES_MAX && e.action !== 'stop') return
       const more = rejected === REJECTED_LINES_MAX ? ' (further ones are counted, not logged)' : ''
-      line('warn', 'rejected', { ...e }, `${e.pipeline}  ${rejectedText(e)}${more}`)
+      // `message` is the line's own text.
+      const { message: problem, ...rest } = e
+      line('warn', 'rejected', { ...rest, problem }, `${e.pipeline}  ${rejectedText(e)}${more}`)
     }),
     subscribe('commit:conflicted', e =>
       line(
@@ -151,14 +153,7 @@ function trouble(line: Line): (() => void)[] {
         `${e.pipeline}  v${e.winner} is another writer’s (${e.reason}: ${e.detail}): re-read`,
       ),
     ),
-    subscribe('offsets:lost', e =>
-      line(
-        'error',
-        'offsets-lost',
-        { ...e },
-        `${e.pipeline}  ${e.topic}[${e.partition}] lost ${e.resumedOffset - e.wantedOffset} offsets: ${e.wantedOffset} is gone, resumed at ${e.resumedOffset}`,
-      ),
-    ),
+    subscribe('offsets:lost', e => line('error', 'offsets-lost', { ...e }, `${e.pipeline}  ${lostText(e)}`)),
     subscribe('checkpoint:failed', e =>
       line(
         'warn',
@@ -189,6 +184,14 @@ function trouble(line: Line): (() => void)[] {
 function rejectedText(e: IngestEvents['record:rejected']): string {
   const what = e.action === 'skip' ? 'bad record skipped' : 'bad record'
   return `${what}  ${e.topic}[${e.partition}]@${e.offset}  ${e.path}: ${e.message}`
+}
+
+function lostText({ topic, partition, wantedOffset, resumedOffset }: IngestEvents['offsets:lost']): string {
+  const place = `${topic}[${partition}]`
+  if (resumedOffset > wantedOffset) {
+    return `${place} lost ${resumedOffset - wantedOffset} offsets: ${wantedOffset} is gone, resumed at ${resumedOffset}`
+  }
+  return `${place} ends before ${wantedOffset}, which the table has reached, as after a truncation: resumed at ${resumedOffset}`
 }
 
 function nextOffsets(ranges: readonly OffsetRange[]): Record<string, number | string> {

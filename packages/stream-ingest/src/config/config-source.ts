@@ -46,11 +46,28 @@ async function loadFile(path: string): Promise<Uint8Array> {
     }
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    const reason =
-      code === 'ENOENT' ? 'the file does not exist' : `the file cannot be read (${code ?? String(cause)})`
-    throw new ConfigError('CONFIG_NOT_FOUND', `no configuration at \`${path}\`: ${reason}`, { cause })
+    throw new ConfigError(
+      'CONFIG_NOT_FOUND',
+      `no configuration at \`${path}\`: ${whyUnreadable(code, cause)}`,
+      {
+        ...(code === 'EISDIR' ? { hint: 'name a file in that folder' } : {}),
+        context: { path },
+        cause,
+      },
+    )
   }
   return checkSize(Buffer.concat(chunks), size, path)
+}
+
+function whyUnreadable(code: string | undefined, cause: unknown): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'the file does not exist'
+    case 'EISDIR':
+      return 'it is a folder'
+    default:
+      return `the file cannot be read (${code ?? String(cause)})`
+  }
 }
 
 async function loadObject(uri: string, readObject: ReadObject): Promise<Uint8Array> {
