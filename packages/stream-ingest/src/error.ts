@@ -1,278 +1,21 @@
 /**
- * Errors of the product: one class per kind, a closed list of codes, each with its title, the usual fix, the exit code
- * of the command line and whether the same call may succeed later.
+ * Errors of the product: one class per kind, each with a code of the closed list in `error-code.ts`.
  *
  * Expected outcomes are values, bugs are assertions: neither is a {@link StreamIngestError}.
  *
  * @module
  */
-import { type DeltaErrorCode, DeltaLakeError } from '@stream-ingest/delta/error'
+import { DELTA_ERRORS, type DeltaErrorCode } from '@stream-ingest/delta/error'
+import {
+  DELTA_EXIT_CODES,
+  ERRORS,
+  type ErrorCode,
+  type ErrorDefinition,
+  type ErrorKind,
+} from './error-code.ts'
+import { causesOf, originOf } from './error-origin.ts'
 
-/** sysexits(3), where one fits. */
-export const EXIT_CODES = {
-  ok: 0,
-  negative: 1,
-  usage: 64,
-  badData: 65,
-  noInput: 66,
-  unavailable: 69,
-  internal: 70,
-  cannotCreate: 73,
-  temporary: 75,
-  denied: 77,
-  config: 78,
-  interrupted: 130,
-} as const
-
-export const ERROR_KINDS = [
-  'config',
-  'kafka',
-  'delta',
-  's3',
-  'lambda',
-  'serialization',
-  'io',
-  'generic',
-] as const
-export type ErrorKind = (typeof ERROR_KINDS)[number]
-
-export interface ErrorDefinition {
-  readonly title: string
-  readonly hint: string
-  readonly exitCode: number
-  readonly retryable?: boolean
-  readonly skipMessage?: boolean
-}
-
-/** The product's own codes. Those of the Delta core (`DELTA_…`, `STORE_…`) have their titles and hints there. */
-export const ERRORS = {
-  // Configuration.
-  CONFIG_INVALID: {
-    title: 'the configuration has errors',
-    hint: 'run `stream-ingest validate`',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_NOT_FOUND: {
-    title: 'no configuration',
-    hint: 'name a file, or set INGEST_CONFIG',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_YAML_SYNTAX: {
-    title: 'the text is neither YAML nor JSON',
-    hint: 'correct the named line; YAML indents with spaces',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_TOO_LARGE: {
-    title: 'the configuration is larger than allowed',
-    hint: 'split the pipelines over several files',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_UNKNOWN_KEY: {
-    title: 'a key is not known',
-    hint: 'correct the spelling, or remove the key',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_MISSING_KEY: {
-    title: 'a required key is missing',
-    hint: 'add the key',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_DUPLICATE_KEY: {
-    title: 'a key is given twice',
-    hint: 'remove one of the two',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_INVALID_VALUE: {
-    title: 'a value does not fit its key',
-    hint: 'write a value of the named type',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_CONFLICT: {
-    title: 'two settings exclude each other',
-    hint: 'keep one of the two',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_VARIABLE: {
-    title: 'an environment variable cannot be put in',
-    hint: 'set the variable, or give a default after `:-`',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_SECRET: {
-    title: 'a secret cannot be read',
-    hint: 'check the variable, the file or the secret that is named',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_PLAINTEXT_SECRET: {
-    title: 'a secret stands in the file as plain text',
-    hint: 'write `{ from_env: NAME }`, `{ from_file: PATH }` or `{ from_aws_secret: "id#field" }`',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_UNSUPPORTED: {
-    title: 'the setting is not available in this release',
-    hint: 'remove the setting',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_USAGE: {
-    title: 'the command line is wrong',
-    hint: 'see `stream-ingest --help`',
-    exitCode: EXIT_CODES.usage,
-  },
-  // Kafka.
-  KAFKA_UNREACHABLE: {
-    title: 'no broker answers',
-    hint: 'check `kafka.bootstrap_servers`, the network and the listener',
-    exitCode: EXIT_CODES.unavailable,
-    retryable: true,
-  },
-  KAFKA_AUTHENTICATION: {
-    title: 'the broker refused the credentials',
-    hint: 'check `kafka.security_protocol` and `kafka.sasl`',
-    exitCode: EXIT_CODES.denied,
-  },
-  KAFKA_AUTHORIZATION: {
-    title: 'the broker denied access',
-    hint: 'grant the named right to this principal',
-    exitCode: EXIT_CODES.denied,
-  },
-  KAFKA_TLS: {
-    title: 'the TLS handshake failed',
-    hint: 'check `kafka.ssl` and `kafka.security_protocol`',
-    exitCode: EXIT_CODES.unavailable,
-  },
-  KAFKA_TOPIC_NOT_FOUND: {
-    title: 'the topic does not exist',
-    hint: 'create the topic, or correct `kafka.topic`',
-    exitCode: EXIT_CODES.noInput,
-  },
-  KAFKA_TOPIC_RECREATED: {
-    title: 'the topic was deleted and created again',
-    hint: 'the offsets known so far belong to the former topic: start again to read the new one from its beginning',
-    exitCode: EXIT_CODES.badData,
-  },
-  KAFKA_OFFSET_OUT_OF_RANGE: {
-    title: 'the next offset is not in the topic any more',
-    hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or reset the offsets',
-    exitCode: EXIT_CODES.badData,
-  },
-  KAFKA_NO_OFFSET: {
-    title: 'the table holds no offset and `auto_offset_reset` is `none`',
-    hint: 'set `kafka.auto_offset_reset` for the first run',
-    exitCode: EXIT_CODES.config,
-  },
-  KAFKA_CORRUPT_BATCH: {
-    title: 'a record batch is damaged',
-    hint: 'check the broker’s log segment at the named offset; a replica may hold a sound copy',
-    exitCode: EXIT_CODES.badData,
-  },
-  KAFKA_BATCH_UNSUPPORTED: {
-    title: 'a record batch has a format that is not supported',
-    hint: 'have the topic rewritten by a producer of Kafka 0.11 or newer, or start after the named offset',
-    exitCode: EXIT_CODES.badData,
-  },
-  KAFKA_BATCH_TOO_LARGE: {
-    title: 'a record batch is larger than allowed',
-    hint: 'raise `processing.memory_limit` or lower the producers’ batch size',
-    exitCode: EXIT_CODES.badData,
-  },
-  KAFKA_PROTOCOL: {
-    title: 'the broker answered with an error',
-    hint: 'see the broker’s error name',
-    exitCode: EXIT_CODES.unavailable,
-    retryable: true,
-  },
-  // Records.
-  RECORD_INVALID: {
-    title: 'a record does not fit the schema',
-    hint: 'correct the schema or the producer, or set `processing.on_bad_record`',
-    exitCode: EXIT_CODES.badData,
-    skipMessage: true,
-  },
-  RECORD_NOT_JSON: {
-    title: 'a record is not JSON',
-    hint: 'correct the producer, or set `processing.on_bad_record`',
-    exitCode: EXIT_CODES.badData,
-    skipMessage: true,
-  },
-  // Pipeline and table.
-  TABLE_SCHEMA_MISMATCH: {
-    title: 'the table has another schema than the configuration',
-    hint: 'make `delta.schema` fit the table, or name another table',
-    exitCode: EXIT_CODES.config,
-  },
-  TABLE_OFFSETS_MISSING: {
-    title: 'the table lost the offsets of this pipeline',
-    hint: 'check whether the table was replaced',
-    exitCode: EXIT_CODES.badData,
-  },
-  PIPELINE_FENCED: {
-    title: 'another process writes this pipeline',
-    hint: 'stop the other process, or give this pipeline its own `kafka.consumer_group`',
-    exitCode: EXIT_CODES.temporary,
-    retryable: true,
-  },
-  // The object store (S3Client).
-  S3_FAILED: { title: 'the object store refused', hint: 'see the cause', exitCode: EXIT_CODES.unavailable },
-  // Everything else.
-  LAMBDA_EVENT: {
-    title: 'the Lambda event is not understood',
-    hint: 'send a schedule, manual or Kafka event',
-    exitCode: EXIT_CODES.usage,
-  },
-  IO_FAILED: {
-    title: 'the operating system refused',
-    hint: 'see the cause',
-    exitCode: EXIT_CODES.unavailable,
-  },
-  DEMO_FOLDER_TAKEN: {
-    title: 'the folder of the demonstration holds something else',
-    hint: 'name another folder with --dir',
-    exitCode: EXIT_CODES.cannotCreate,
-  },
-  DEMO_FAILED: {
-    title: 'the demonstration could not be carried out',
-    hint: 'see the message above',
-    exitCode: EXIT_CODES.negative,
-  },
-  INTERNAL: {
-    title: 'a bug in stream-ingest',
-    hint: 'report it with this message and the stack',
-    exitCode: EXIT_CODES.internal,
-  },
-} as const satisfies Record<string, ErrorDefinition>
-
-export type ErrorCode = keyof typeof ERRORS
-
-/** How the command line ends where the Delta core could not do something. */
-export const DELTA_EXIT_CODES: Readonly<Record<DeltaErrorCode, number>> = {
-  DELTA_TABLE_NOT_FOUND: EXIT_CODES.noInput,
-  DELTA_TABLE_EXISTS: EXIT_CODES.cannotCreate,
-  DELTA_LOG_CORRUPT: EXIT_CODES.badData,
-  DELTA_LOG_GAP: EXIT_CODES.badData,
-  DELTA_VERSION_NOT_FOUND: EXIT_CODES.noInput,
-  DELTA_PROTOCOL_UNSUPPORTED: EXIT_CODES.badData,
-  DELTA_PROPERTY_INVALID: EXIT_CODES.config,
-  DELTA_SCHEMA_INVALID: EXIT_CODES.config,
-  DELTA_SCHEMA_MISMATCH: EXIT_CODES.config,
-  DELTA_TABLE_CHANGED: EXIT_CODES.badData,
-  DELTA_DATA_CORRUPT: EXIT_CODES.badData,
-  DELTA_COLUMN_NOT_FOUND: EXIT_CODES.usage,
-  DELTA_FILE_OUTSIDE: EXIT_CODES.denied,
-  DELTA_RETENTION_TOO_SHORT: EXIT_CODES.usage,
-  DELTA_COMMIT_CONTENTION: EXIT_CODES.temporary,
-  DELTA_COMMIT_UNKNOWN: EXIT_CODES.temporary,
-  STORE_ACCESS_DENIED: EXIT_CODES.denied,
-  STORE_CREDENTIALS: EXIT_CODES.denied,
-  STORE_BUCKET_NOT_FOUND: EXIT_CODES.noInput,
-  STORE_REGION: EXIT_CODES.config,
-  STORE_KEY_INVALID: EXIT_CODES.config,
-  STORE_URI_INVALID: EXIT_CODES.usage,
-  STORE_UNAVAILABLE: EXIT_CODES.unavailable,
-  STORE_THROTTLED: EXIT_CODES.temporary,
-  STORE_NOT_ATOMIC: EXIT_CODES.unavailable,
-  STORE_NO_SPACE: EXIT_CODES.cannotCreate,
-  STORE_REQUEST_FAILED: EXIT_CODES.unavailable,
-  PARQUET_UNSUPPORTED: EXIT_CODES.badData,
-}
+export * from './error-code.ts'
 
 export interface ErrorOptions {
   readonly retryable?: boolean
@@ -285,6 +28,7 @@ export interface ErrorOptions {
 /** Defaults of `getRetryDelayMs`. */
 export const RETRY_BASE_DELAY_MS = 200
 export const RETRY_MAX_DELAY_MS = 30_000
+const DOUBLINGS_MAX = 30
 
 /** The root of all errors that the product shows. */
 export abstract class StreamIngestError extends Error {
@@ -299,14 +43,13 @@ export abstract class StreamIngestError extends Error {
 
   constructor(code: ErrorCode | DeltaErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    const definition: ErrorDefinition | undefined = (ERRORS as Record<string, ErrorDefinition>)[code]
+    const definition = definitionOf(code)
     this.code = code
-    this.hint = options.hint ?? definition?.hint ?? ''
+    this.hint = options.hint ?? definition.hint
     this.context = options.context ?? {}
-    this.exitCode =
-      definition?.exitCode ?? (DELTA_EXIT_CODES as Record<string, number>)[code] ?? EXIT_CODES.negative
-    this.retryable = options.retryable ?? definition?.retryable ?? false
-    this.skipMessage = definition?.skipMessage ?? false
+    this.exitCode = definition.exitCode
+    this.retryable = options.retryable ?? definition.retryable ?? false
+    this.skipMessage = definition.skipMessage ?? false
   }
 
   /** May the same call succeed later? */
@@ -320,20 +63,32 @@ export abstract class StreamIngestError extends Error {
   }
 
   /**
-   * How long to wait before attempt `attempt + 1`: exponential with full jitter, capped.
+   * How long to wait before attempt `attempt + 1`: exponential with full jitter, capped at {@link RETRY_MAX_DELAY_MS}.
+   *
    * @param attempt how many attempts have failed, from 1
    * @param random in [0, 1)
    */
   getRetryDelayMs(attempt = 1, random: () => number = Math.random): number {
-    return Math.floor(
-      random() * Math.min(RETRY_MAX_DELAY_MS, RETRY_BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30)),
-    )
+    const doublings = Math.min(Math.max(0, attempt - 1), DOUBLINGS_MAX)
+    return Math.floor(random() * Math.min(RETRY_MAX_DELAY_MS, RETRY_BASE_DELAY_MS * 2 ** doublings))
   }
 
-  /** Classifies anything thrown: ours, the Delta core's, Kafka's, the AWS SDK's, Node's. */
+  /**
+   * Classifies anything thrown: ours as it is, the Delta core's, the AWS SDK's, the Kafka client's, the operating
+   * system's, an abort. What is none of these is a bug: `INTERNAL`, never worth a retry, never one message's fault.
+   * The original is the `cause`.
+   */
   static from(thrown: unknown): StreamIngestError {
-    return classify(thrown)
+    for (const cause of causesOf(thrown)) if (cause instanceof StreamIngestError) return cause
+    const { kind, code, message, ...options } = originOf(thrown)
+    return new CLASS_OF_ORIGIN[kind](code, message, { ...options, cause: thrown })
   }
+}
+
+function definitionOf(code: ErrorCode | DeltaErrorCode): ErrorDefinition {
+  if (code in ERRORS) return ERRORS[code as ErrorCode]
+  const deltaCode = code as DeltaErrorCode
+  return { title: '', ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }
 }
 
 /** One finding in a configuration text: where it is, what is wrong, what would be right. */
@@ -399,13 +154,10 @@ export class GenericError extends StreamIngestError {
   readonly kind = 'generic'
 }
 
-function classify(thrown: unknown): StreamIngestError {
-  if (thrown instanceof StreamIngestError) return thrown
-  if (thrown instanceof DeltaLakeError) {
-    const { code, message, retryable, hint, context } = thrown
-    const Kind = code.startsWith('STORE_') ? S3Error : DeltaError
-    return new Kind(code, message, { retryable, hint, context, cause: thrown })
-  }
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new GenericError('INTERNAL', message, { cause: thrown })
-}
+const CLASS_OF_ORIGIN = {
+  kafka: KafkaError,
+  delta: DeltaError,
+  s3: S3Error,
+  io: IoError,
+  generic: GenericError,
+} as const

@@ -38,7 +38,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ['config', 'error.ts'],
   // Shipped for users' tests and for the demo: it speaks the protocol of `kafka`.
   testing: ['kafka', 'config', 'error.ts'],
-  'error.ts': [],
+  'error.ts': ['error-code.ts', 'error-origin.ts'],
+  'error-origin.ts': ['error-code.ts'],
+  'error-code.ts': [],
 }
 
 /** Libraries that have one home, so that replacing one stays a change in one place. */

@@ -41,7 +41,8 @@ interface S3Failure {
   readonly region: string | undefined
 }
 
-interface Verdict {
+/** How a failure is to be reported. */
+export interface Verdict {
   readonly code: DeltaErrorCode
   readonly hint?: string
   readonly retryable?: boolean
@@ -133,6 +134,17 @@ export function explainS3Error(error: unknown, target: S3Target): unknown {
     },
     cause: error,
   })
+}
+
+/**
+ * What an error of the AWS SDK means where it is not known what was asked for: of any of its clients.
+ *
+ * @returns `hint` only where it needs no bucket or key
+ */
+export function judgeS3Error(error: Error): Verdict {
+  const verdict = judge(describeFailure(error), error, { action: 'HeadBucket', bucket: '' })
+  const { hint: _, ...rest } = verdict
+  return verdict.code === 'STORE_ACCESS_DENIED' || verdict.code === 'STORE_REGION' ? rest : verdict
 }
 
 function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ObjectStore, openStore, S3ObjectStore } from '@stream-ingest/delta'
+import { type ObjectStore, openStore, S3ObjectStore, type S3StoreOptions } from '@stream-ingest/delta'
 import type { ProcessingConfig, S3Config } from '../config/ingest-config.ts'
 
 /**
@@ -13,9 +13,18 @@ export function openLakeStore(
   config: S3Config,
   processing: Pick<ProcessingConfig, 'maxRetries'>,
 ): ObjectStore {
-  if (config.kind === 'local') return openStore(config.path)
+  return config.kind === 'local'
+    ? openStore(config.path)
+    : new S3ObjectStore(s3StoreOptions(config, processing))
+}
+
+/** What the section says, in the words of the store. */
+export function s3StoreOptions(
+  config: S3Config & { readonly kind: 's3' },
+  processing: Pick<ProcessingConfig, 'maxRetries'>,
+): S3StoreOptions {
   const { credentials } = config
-  return new S3ObjectStore({
+  return {
     bucket: config.bucket,
     prefix: config.prefix,
     region: config.region,
@@ -36,5 +45,5 @@ export function openLakeStore(
     serverSideEncryption: config.serverSideEncryption,
     kmsKeyId: config.kmsKeyId,
     storageClass: config.storageClass,
-  })
+  }
 }
