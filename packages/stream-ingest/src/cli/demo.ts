@@ -62,7 +62,8 @@ interface RunOutcome {
 }
 
 /**
- * Runs the demonstration. A signal to stop ends the writer that is running, and then the command.
+ * Runs the demonstration. A signal to stop ends the writer that is running, and then the command; a second one ends it at
+ * once.
  *
  * @returns the exit code: 0 only where the proof holds
  * @throws StreamIngestError where it cannot be carried out
@@ -70,7 +71,10 @@ interface RunOutcome {
 export async function demoCommand(options: DemoOptions, io: CommandIo): Promise<number> {
   if (options.rows < 1) throw new GenericError('CONFIG_USAGE', '`--rows 0` leaves nothing to prove')
   const stop = new AbortController()
-  const endSignals = io.onStopSignal(() => stop.abort())
+  const endSignals = io.onStopSignal(() => {
+    if (stop.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    stop.abort()
+  })
   const folder = resolve(io.cwd, options.dir)
   const lake = options.s3 === undefined ? folder : `s3://${options.bucket}/demo-${io.runtime.now()}`
   const setting: Setting = { options, io, folder, lake, stop: stop.signal }
@@ -92,6 +96,7 @@ async function demonstrate(setting: Setting): Promise<number> {
     rows: options.rows,
     partitions: PARTITIONS,
     runtime: io.runtime,
+    signal: setting.stop,
     ...(options.kafka === undefined ? {} : { kafka: options.kafka }),
   })
   try {

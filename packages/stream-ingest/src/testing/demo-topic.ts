@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Admin, ProduceAcks, Producer } from '@platformatic/kafka'
 import type { Runtime } from '@stream-ingest/delta'
 import type { EncodableRecord } from '../kafka/record-batch-encoder.ts'
@@ -25,6 +26,8 @@ export interface DemoTopicOptions {
   readonly runtime: Runtime
   /** `host:port` of a real broker. */
   readonly kafka?: string
+  /** Ends the filling, by throwing its reason. */
+  readonly signal?: AbortSignal
 }
 
 const TOPIC = 'user-events'
@@ -34,7 +37,7 @@ const SEED = 20_261_122
 
 type Send = (partition: number, records: readonly EncodableRecord[]) => Promise<void>
 
-/** Creates the topic and fills it, the messages spread over the partitions in turn. */
+/** Creates the topic and fills it, the messages spread over the partitions in turn. What was opened is closed where that fails. */
 export async function openDemoTopic(options: DemoTopicOptions): Promise<DemoTopic> {
   const { kafka } = options
   return kafka === undefined ? await openEmbedded(options) : await openReal(kafka, options)
@@ -42,10 +45,15 @@ export async function openDemoTopic(options: DemoTopicOptions): Promise<DemoTopi
 
 async function openEmbedded(options: DemoTopicOptions): Promise<DemoTopic> {
   const broker = await EmbeddedBroker.start({ topics: [{ name: TOPIC, partitions: options.partitions }] })
-  const filled = await fill(options, async (partition, records) => {
-    broker.produce(TOPIC, partition, records, { codec: 'lz4' })
-  })
-  return { name: TOPIC, bootstrapServers: broker.bootstrapServers, ...filled, close: () => broker.close() }
+  try {
+    const filled = await fill(options, async (partition, records) => {
+      broker.produce(TOPIC, partition, records, { codec: 'lz4' })
+    })
+    return { name: TOPIC, bootstrapServers: broker.bootstrapServers, ...filled, close: () => broker.close() }
+  } catch (error) {
+    await broker.close()
+    throw error
+  }
 }
 
 /** On a real broker the topic has a name of its own and stays there afterwards, for a look at it. */
@@ -90,6 +98,9 @@ async function fill(
     waiting[partition] = []
     partitionCounts[partition]! += records.length
     await send(partition, records)
+    // The embedded broker takes records at once: without a turn of the event loop no signal would ever come through.
+    await nextTurn()
+    options.signal?.throwIfAborted()
   }
   for (const message of generateMessages({ seed: SEED, count: options.rows })) {
     summary.add(message)

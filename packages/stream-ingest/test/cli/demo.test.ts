@@ -49,6 +49,19 @@ describe('demo', () => {
     assert(!existsSync(join(cwd, 'lake/stream-ingest-demo.yaml')))
   })
 
+  test('ends at a signal to stop, before it has begun to write', async t => {
+    const cwd = await temporaryFolder(t)
+    const stopAfter = Promise.resolve()
+    const { exitCode, stdout } = await show(['demo', '--rows', '50000', '--dir', 'lake'], {
+      cwd,
+      env,
+      stopAfter,
+    })
+    assert.equal(exitCode, 130)
+    assert.equal(stdout, '')
+    assert(!existsSync(join(cwd, 'lake/user_events')))
+  })
+
   test('has something to prove', async t => {
     const { exitCode, stderr } = await show(['demo', '--rows', '0'], { cwd: await temporaryFolder(t), env })
     assert.equal(exitCode, 64)

@@ -103,6 +103,8 @@ export interface World {
   /** A terminal of this many characters a line; without it stdout is a pipe. */
   readonly terminalWidth?: number
   readonly nowMs?: number
+  /** Sends SIGTERM when this resolves. */
+  readonly stopAfter?: Promise<unknown>
   /** In place of the stream that keeps what is written. */
   readonly stdout?: OutputStream
 }
@@ -125,7 +127,10 @@ export async function show(args: readonly string[], world: World): Promise<Shown
     env: world.env ?? {},
     cwd: world.cwd,
     runtime: nowMs === undefined ? systemRuntime : { ...systemRuntime, now: () => nowMs },
-    onStopSignal: () => () => {},
+    onStopSignal: listener => {
+      void world.stopAfter?.then(() => listener('SIGTERM'))
+      return () => {}
+    },
     exit: refuse,
     kill: refuse,
   }
