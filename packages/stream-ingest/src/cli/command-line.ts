@@ -4,18 +4,13 @@
  * @module
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { EXIT_CODES, StreamIngestError } from '../error.ts'
+import { ConfigError, EXIT_CODES, StreamIngestError } from '../error.ts'
 import type { ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
 import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { VERSION } from './version.ts'
-
-interface GlobalOptions {
-  readonly json?: boolean
-  readonly verbose?: boolean
-}
 
 /**
  * Runs one command.
@@ -32,16 +27,24 @@ export async function runCommandLine(args: readonly string[], io: CommandIo): Pr
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage
-    const error = StreamIngestError.from(thrown)
-    const { json, verbose }: GlobalOptions = {
-      json: args.includes('--json'),
-      verbose: args.includes('--verbose'),
-    }
-    if (json === true) io.stdout.write(formatJsonDocument(errorDocument(error)))
-    io.stderr.write(formatError(error, verbose))
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT_CODES.ok
+    const error = thrown instanceof CommanderError ? usageError(thrown) : StreamIngestError.from(thrown)
+    if (args.includes('--json')) io.stdout.write(formatJsonDocument(errorDocument(error)))
+    // Without a verb the help was printed, which says more.
+    if (thrown instanceof CommanderError && thrown.code === 'commander.help') return error.exitCode
+    io.stderr.write(formatError(error, args.includes('--verbose') || args.includes('-v')))
     return error.exitCode
   }
+}
+
+/** What the parser of the words says, as an error like every other. */
+function usageError({ code, message }: CommanderError): ConfigError {
+  if (code === 'commander.help') return new ConfigError('CONFIG_USAGE', 'no command is named')
+  const [first = '', ...rest] = message.replace(/^error: /, '').split('\n')
+  const suggestion = /\(Did you mean (.+?)\?\)/.exec(rest.join('\n'))?.[1]
+  return new ConfigError('CONFIG_USAGE', first.replaceAll("'", '`').replace(/\.$/, ''), {
+    ...(suggestion === undefined ? {} : { hint: `did you mean \`${suggestion}\`?` }),
+  })
 }
 
 function createProgram(io: CommandIo, setExitCode: (code: number) => void): Command {
@@ -54,9 +57,10 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
     .configureOutput({
       writeOut: text => void io.stdout.write(text),
       writeErr: text => void io.stderr.write(text),
+      // Errors are reported in one place, in one style.
+      outputError: () => {},
     })
     .showSuggestionAfterError()
-    .showHelpAfterError('(see --help)')
     .addHelpText(
       'after',
       '\nFirst steps:\n  stream-ingest demo                 a table from generated events; needs no Kafka and no AWS\n  stream-ingest validate FILE        check a configuration\n  stream-ingest run FILE             ingest\n  stream-ingest read ./lake/events   look at the rows',
