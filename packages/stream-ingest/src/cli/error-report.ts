@@ -18,7 +18,23 @@ export interface ErrorDocument {
   }
 }
 
-export function errorDocument(error: StreamIngestError): ErrorDocument {
+/** Which pipeline failed, and where it goes on when it is started again. */
+export interface FailurePlace {
+  readonly pipeline: string
+  readonly table: string
+  /** Null where it is not known. */
+  readonly version: number | null
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly nextOffset: bigint
+  }[]
+}
+
+/** Partitions whose next offset is shown in the text; all of them are in the JSON document. */
+const PARTITIONS_SHOWN_MAX = 8
+
+export function errorDocument(error: StreamIngestError, place?: FailurePlace): ErrorDocument {
   return {
     error: {
       kind: error.kind,
@@ -26,7 +42,10 @@ export function errorDocument(error: StreamIngestError): ErrorDocument {
       message: error.message,
       hint: error.hint,
       retryable: error.isRetryable(),
-      context: error.context,
+      context:
+        place === undefined
+          ? error.context
+          : { pipeline: place.pipeline, table: place.table, ...error.context },
     },
   }
 }
@@ -43,12 +62,22 @@ function causeLines(error: unknown, depthMax = 5): string[] {
   return lines
 }
 
+function placeLines({ pipeline, table, version, partitions }: FailurePlace): string[] {
+  const lines = [`  pipeline ${pipeline} · table ${table}${version === null ? '' : ` v${version}`}`]
+  if (partitions.length === 0) return lines
+  const shown = partitions.slice(0, PARTITIONS_SHOWN_MAX)
+  const places = shown.map(({ topic, partition, nextOffset }) => `${topic}[${partition}]@${nextOffset}`)
+  if (shown.length < partitions.length) places.push(`… ${partitions.length - shown.length} more`)
+  return [...lines, `  = note: a restart resumes at ${places.join(', ')}`]
+}
+
 /** The text form, several lines, with a final newline. */
-export function formatError(error: StreamIngestError, verbose = false): string {
+export function formatError(error: StreamIngestError, verbose = false, place?: FailurePlace): string {
   if (error instanceof ConfigError && error.diagnostics.length > 0) {
     return `${formatDiagnostics(error.diagnostics)}\n\n${countDiagnostics(error.diagnostics)}\n`
   }
   const lines = [`error[${error.code}]: ${error.message}`]
+  if (place !== undefined) lines.push(...placeLines(place))
   for (const line of causeLines(error)) if (!error.message.includes(line)) lines.push(`  = cause: ${line}`)
   if (error.hint !== '') lines.push(`  = help: ${error.hint}`)
   const stack = error.cause instanceof Error ? error.cause.stack : error.stack

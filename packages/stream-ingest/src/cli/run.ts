@@ -7,12 +7,13 @@ import type { IngestConfig } from '../config/config.ts'
 import { EXIT_CODES } from '../error.ts'
 import type { PartitionProgress, PipelineResult } from '../pipeline/pipeline.ts'
 import {
+  type PipelineFailure,
   type ProcessingResult,
   type ProcessorOptions,
   StreamIngestProcessor,
 } from '../pipeline/stream-ingest-processor.ts'
 import type { CommandIo } from './command-io.ts'
-import { errorDocument, formatError } from './error-report.ts'
+import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
 import { type LogFormat, logEvents } from './event-log.ts'
 import { formatBytes, formatCount, formatDuration } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
@@ -66,7 +67,9 @@ export async function runCommand(
 }
 
 function report(result: ProcessingResult, options: RunCommandOptions, io: CommandIo): void {
-  for (const { error } of result.failures) io.stderr.write(formatError(error, options.verbose))
+  for (const failure of result.failures) {
+    io.stderr.write(formatError(failure.error, options.verbose, placeOf(failure, result)))
+  }
   if (options.json) {
     io.stdout.write(formatJsonDocument(resultDocument(result)))
     return
@@ -101,8 +104,13 @@ function resultDocument(result: ProcessingResult): Record<string, unknown> {
     errors: result.errors,
     metrics: result.metrics,
     pipelines: result.pipelines.map(pipelineDocument),
-    ...(first === undefined ? {} : errorDocument(first.error)),
+    ...(first === undefined ? {} : errorDocument(first.error, placeOf(first, result))),
   }
+}
+
+function placeOf({ pipeline, table }: PipelineFailure, result: ProcessingResult): FailurePlace {
+  const progress = result.pipelines.find(({ name }) => name === pipeline)
+  return { pipeline, table, version: progress?.version ?? null, partitions: progress?.partitions ?? [] }
 }
 
 function pipelineDocument(pipeline: PipelineResult): Record<string, unknown> {

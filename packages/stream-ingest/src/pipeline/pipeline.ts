@@ -14,33 +14,28 @@ import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
-import type { EpochColumns, TableWriter, WrittenFile } from '../delta/table-writer.ts'
-import { KafkaError, SerializationError } from '../error.ts'
+import type { TableWriter, WrittenFile } from '../delta/table-writer.ts'
+import { KafkaError } from '../error.ts'
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
-import { type BadRecord, Epoch, type EpochCut, rowsByPartition } from './epoch.ts'
-import { type FlushLimits, flushReason } from './flush-policy.ts'
+import { badRecordError, rejectRecord } from './bad-record.ts'
+import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
+import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
-import { RecordQueue } from './record-queue.ts'
+import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
-import { appIdOf, planStart } from './start-position.ts'
+import { planStart } from './start-position.ts'
 
 /** Longest wait for data in one turn: the bound on how late a stop, a deadline or an age is noticed. */
 const READ_WAIT_MAX_MS = 1_000
 /** How often topics are looked up again for new partitions. */
 const ASSIGNMENT_REFRESH_MS = 30_000
-/** Table partitions open in one epoch; one file is written for each. */
-export const TABLE_PARTITIONS_MAX = 4_096
 /** Times in a row that another writer of this pipeline was first, before this process gives up. */
 export const FENCED_IN_A_ROW_MAX = 100
 /** Decoding gives way to I/O after this long. */
 const DECODE_SLICE_MS = 10
-/** Shares of the memory limit: the epoch being filled, the one being written, and what one read may bring. */
-const EPOCH_MEMORY_SHARE = 0.3
-/** However large the limit: a column has 32-bit offsets, and one batch more may come before the cut. */
-const EPOCH_MAX_BYTES = 1024 ** 3
-/** Of one batch, decompressed. */
-const RECORD_BATCH_MAX_BYTES = 512 * 1024 ** 2
+/** Share of the memory limit that one read may bring. */
 const READ_MEMORY_SHARE = 0.1
 
 export interface PipelineDependencies {
@@ -112,16 +107,10 @@ export class Pipeline {
   constructor(config: PipelineConfig, deps: PipelineDependencies) {
     this.config = config
     this.deps = deps
-    const { processing, delta } = config
-    this.epoch = new Epoch(deps.layout, processing.onNullValue, TABLE_PARTITIONS_MAX)
-    this.queue = new RecordQueue(Math.min(processing.memoryLimitBytes, RECORD_BATCH_MAX_BYTES))
-    this.limits = {
-      messages: processing.batchSize,
-      fileSizeBytes: delta.targetFileSizeBytes,
-      memoryBytes: Math.min(processing.memoryLimitBytes * EPOCH_MEMORY_SHARE, EPOCH_MAX_BYTES),
-      tablePartitions: TABLE_PARTITIONS_MAX,
-      ageMs: processing.batchTimeoutMs,
-    }
+    const { processing } = config
+    this.limits = flushLimits(config)
+    this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions)
+    this.queue = new RecordQueue(recordBatchMaxBytes(processing))
   }
 
   /**
@@ -328,31 +317,13 @@ export class Pipeline {
 
   /** Under `stop` everything before the bad record is committed first; the next run starts at it. */
   private async reject(bad: BadRecord): Promise<void> {
-    const { topic, partition } = bad.topicPartition
-    const pipeline = this.config.name
-    const action = this.config.processing.onBadRecord === 'stop' ? 'stop' : 'skip'
-    const { code, path, column, message } = bad.reason
-    publish('record:rejected', {
-      pipeline,
-      topic,
-      partition,
-      offset: bad.offset,
-      code,
-      path,
-      column,
-      message,
-      action,
-    })
-    if (action === 'skip') return
+    if (rejectRecord(this.config, bad) === 'skip') return
     this.epoch.excludeLast(bad)
     const fenced =
       (this.epoch.hasProgress && (await this.cut('stop')) === 'fenced') || (await this.settle()) === 'fenced'
     // Another writer took over in the meantime and has met the record itself; its table says where to go on.
     if (fenced) return
-    throw new SerializationError(code, `${topic}[${partition}]@${bad.offset} ${path}: ${message}`, {
-      context: { pipeline, topic, partition, offset: bad.offset, column, table: this.tableUri },
-      hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: skip\``,
-    })
+    throw badRecordError(this.config, bad, this.tableUri)
   }
 
   /** Takes the epoch and starts its commit, once the one before is through; `fenced` means that there is none left. */
@@ -389,26 +360,21 @@ export class Pipeline {
 
   private async commit(cut: EpochCut, reason: FlushReason, epochNumber: number): Promise<CommitStatus> {
     const { writer, runtime } = this.deps
-    const { name } = this.config
-    const startedMs = runtime.monotonicMs()
     const starts = [...this.unrecordedStarts]
-    const columns = this.columnsOf(cut, starts, epochNumber)
+    const columns = epochColumns(cut, {
+      pipelineId: this.config.pipelineId,
+      epochNumber,
+      committed: tp => this.committed.get(tp) ?? null,
+      starts,
+    })
     if (this.config.processing.dryRun || writer === null) {
       this.count(cut, writer === null ? [] : writer.planEpoch(columns))
       this.noteCommitted(cut)
       return 'committed'
     }
-    const outcome = await writer.writeEpoch(columns, {
-      attempted: (version, attempt) => publish('commit:attempted', { pipeline: name, version, attempt }),
-    })
+    const outcome = await commitEpoch(writer, this.config.name, cut, columns, reason, runtime)
     if (outcome.status === 'fenced') {
       this.metrics.fenced++
-      publish('commit:conflicted', {
-        pipeline: name,
-        winner: outcome.winner,
-        reason: 'txn',
-        detail: outcome.appId,
-      })
       return 'fenced'
     }
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
@@ -421,23 +387,6 @@ export class Pipeline {
     this.metrics.commits++
     this.metrics.conflicts += outcome.attemptCount - 1
     this.count(cut, outcome.files)
-    for (const file of outcome.files) publish('file:written', { pipeline: name, ...file })
-    publish('commit:committed', {
-      pipeline: name,
-      version: outcome.version,
-      rowCount: cut.counts.rows,
-      fileCount: outcome.files.length,
-      sizeBytes: outcome.files.reduce((total, f) => total + f.sizeBytes, 0),
-      reason,
-      durationMs: runtime.monotonicMs() - startedMs,
-      attemptCount: outcome.attemptCount,
-      ranges: cut.ranges.map(r => ({
-        topic: r.topicPartition.topic,
-        partition: r.topicPartition.partition,
-        fromOffset: r.fromOffset,
-        nextOffset: r.nextOffset,
-      })),
-    })
     await this.afterCommit(writer, outcome.version)
     return 'committed'
   }
@@ -453,14 +402,7 @@ export class Pipeline {
   private async afterCommit(writer: TableWriter, version: number): Promise<void> {
     const { runtime, source } = this.deps
     const pipeline = this.config.name
-    const startedMs = runtime.monotonicMs()
-    // Crash here: a longer replay at the next start; the next commit sees that a checkpoint is due.
-    const { checkpoint } = await writer.upkeep()
-    if (typeof checkpoint === 'object' && 'error' in checkpoint) {
-      publish('checkpoint:failed', { pipeline, version, error: checkpoint.error })
-    } else if (checkpoint !== 'not-due' && checkpoint.status === 'written') {
-      publish('checkpoint:written', { pipeline, version, durationMs: runtime.monotonicMs() - startedMs })
-    }
+    await keepUpLog(writer, pipeline, version, runtime)
     const offsets = new Map<TopicPartition, bigint>()
     for (const [tp, nextOffset] of this.committed) if (nextOffset !== null) offsets.set(tp, nextOffset)
     // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
@@ -471,38 +413,6 @@ export class Pipeline {
         publish('group-offsets:failed', { pipeline, error })
       }
     })
-  }
-
-  private columnsOf(
-    cut: EpochCut,
-    starts: readonly [TopicPartition, bigint][],
-    epochNumber: number,
-  ): EpochColumns {
-    const { pipelineId } = this.config
-    const advances = new Map<TopicPartition, bigint>(starts)
-    for (const { topicPartition, nextOffset } of cut.ranges) advances.set(topicPartition, nextOffset)
-    const rows = cut.counts.rows === 0 ? [] : rowsByPartition(cut.partitionIds, cut.tablePartitions.length)
-    const topics: Record<string, string> = {}
-    for (const { topic, topicId } of advances.keys()) topics[topicId] = topic
-    return {
-      batch: cut.batch,
-      partitions: rows.map((list, id) => ({
-        partitionValues: cut.tablePartitions[id]!.partitionValues,
-        rows: list,
-      })),
-      offsets: [...advances].map(([tp, nextOffset]) => ({
-        appId: appIdOf(pipelineId, tp),
-        expected: this.committed.get(tp) ?? null,
-        nextOffset,
-      })),
-      metrics: {
-        numConsumedRecords: String(cut.counts.messages + cut.counts.filtered),
-        numBadRecords: String(cut.counts.badRecords),
-        numSkippedRecords: String(cut.counts.skipped),
-        numFilteredRecords: String(cut.counts.filtered),
-      },
-      operationParameters: { epochId: String(epochNumber), topics: JSON.stringify(topics) },
-    }
   }
 
   private count(cut: EpochCut, files: readonly WrittenFile[]): void {
@@ -591,19 +501,29 @@ export class Pipeline {
   }
 
   private async result(): Promise<PipelineResult> {
-    const { source, writer } = this.deps
+    const { source } = this.deps
     let ends: Awaited<ReturnType<MessageSource['endOffsets']>> | null = null
     try {
       ends = await source.endOffsets()
     } catch {
       // The run is complete and Kafka went away meanwhile: lag is unknown, and that is what is reported.
     }
+    return this.progress(ends)
+  }
+
+  /**
+   * How far it came, asking nobody: partitions that were never started are missing.
+   * @param ends where Kafka's partitions end, as far as known
+   */
+  progress(ends: Awaited<ReturnType<MessageSource['endOffsets']>> | null = null): PipelineResult {
+    const { source, writer } = this.deps
+    const started = source.assignment.filter(tp => this.startedFrom.has(tp))
     return {
       name: this.config.name,
       table: this.tableUri,
       version: writer?.table.state.version ?? null,
       metrics: this.metrics,
-      partitions: source.assignment.map(tp => {
+      partitions: started.map(tp => {
         const nextOffset = this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
         const endOffset = ends?.get(tp)?.endOffset ?? null
         return {

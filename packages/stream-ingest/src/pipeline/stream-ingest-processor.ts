@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  assertWritable,
   createParquetEncoder,
   DeltaTable,
   ensureConditionalPut,
@@ -14,6 +15,7 @@ import {
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { adoptTableSchema, resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
+import { tablePath } from '../config/table-path.ts'
 import { TableWriter } from '../delta/table-writer.ts'
 import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
@@ -32,9 +34,21 @@ export interface ProcessingResult {
   readonly processingTimeMs: number
   readonly errors: readonly string[]
   readonly metrics: IngestMetrics
+  /** Those that got to reading, in the order of the configuration; of a failed one, how far its table came. */
   readonly pipelines: readonly PipelineResult[]
-  /** What failed, by pipeline: the first one decides the exit code. */
-  readonly failures: readonly { readonly pipeline: string; readonly error: StreamIngestError }[]
+  /** What failed: the first one decides the exit code. */
+  readonly failures: readonly PipelineFailure[]
+}
+
+export interface PipelineFailure {
+  readonly pipeline: string
+  readonly table: string
+  readonly error: StreamIngestError
+}
+
+type PipelineOutcome = Pick<PipelineFailure, 'table'> & {
+  readonly result: PipelineResult | null
+  readonly error: StreamIngestError | null
 }
 
 export interface ProcessorOptions {
@@ -79,15 +93,14 @@ export class StreamIngestProcessor {
     const signals = [failed.signal, this.stop.signal]
     if (options.signal !== undefined) signals.push(options.signal)
     const runOptions = { ...options, signal: AbortSignal.any(signals) }
-    const failures: { pipeline: string; error: StreamIngestError }[] = []
+    const failures: PipelineFailure[] = []
     const runs = this.pipelines.map(async config => {
-      try {
-        return await this.runPipeline(config, runOptions)
-      } catch (error) {
-        failures.push({ pipeline: config.name, error: StreamIngestError.from(error) })
+      const { result, table, error } = await this.runPipeline(config, runOptions)
+      if (error !== null) {
+        failures.push({ pipeline: config.name, table, error })
         failed.abort()
-        return null
       }
+      return result
     })
     const all = Promise.all(runs)
     this.running.add(all)
@@ -161,13 +174,36 @@ export class StreamIngestProcessor {
     return this.options.wrapStore?.(store) ?? store
   }
 
-  private async runPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineResult> {
-    const lake = this.createStore(config)
+  /** Throws nothing. */
+  private async runPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineOutcome> {
+    let table = tablePath(config.s3, config.delta.tableName)
+    let pipeline: Pipeline | null = null
+    try {
+      const lake = this.createStore(config)
+      table = lake.at(config.delta.tableName).uri
+      const result = await this.runOn(lake, config, options, started => {
+        pipeline = started
+      })
+      return { table, result, error: null }
+    } catch (error) {
+      const progress = (pipeline as Pipeline | null)?.progress() ?? null
+      const result = progress === null || progress.partitions.length === 0 ? null : progress
+      return { table, result, error: StreamIngestError.from(error) }
+    }
+  }
+
+  private async runOn(
+    lake: ObjectStore,
+    config: PipelineConfig,
+    options: RunOptions,
+    onStart: (pipeline: Pipeline) => void,
+  ): Promise<PipelineResult> {
     try {
       const { writer, layout } = await this.openTable(config, lake.at(config.delta.tableName))
       const source = this.createSource(config)
       try {
         const pipeline = new Pipeline(config, { source, writer, layout, runtime: this.runtime })
+        onStart(pipeline)
         const before = this.metrics.get(config.name) ?? createIngestMetrics()
         this.metrics.set(config.name, pipeline.metrics)
         try {
@@ -198,6 +234,7 @@ export class StreamIngestProcessor {
         throw new DeltaError(
           'DELTA_TABLE_NOT_FOUND',
           `there is no Delta table at ${store.uri}, and \`delta.create_table\` is false`,
+          { hint: 'create the table, correct `delta.table_name`, or remove `delta.create_table: false`' },
         )
       }
       const spec = {
@@ -209,6 +246,8 @@ export class StreamIngestProcessor {
       table = (await DeltaTable.openOrCreate(store, spec, { runtime })).table
     }
     if (table === null) return { writer: null, layout }
+    // A commit asks again; asked here, a table that cannot be written is refused before anything is read.
+    assertWritable(table.state.protocol, table.state.metadata, table.state.schema)
     const writer = new TableWriter(table, createParquetEncoder(), runtime, {
       schema: layout.schema,
       partitionColumns: delta.partitionColumns,
