@@ -203,11 +203,21 @@ function accessDenied(target: S3Target): Verdict {
   if (permission === 's3:ListBucket' || permission === 's3:CreateBucket') {
     return { code: 'STORE_ACCESS_DENIED', hint: `grant ${permission} on ${resource} to this identity` }
   }
-  const folder = target.key?.slice(0, target.key.lastIndexOf('/') + 1) ?? ''
+  const folder = tableFolder(target.key ?? '')
   const hint = `grant ${permission} on ${resource}/${folder}* to this identity`
   // Without the permission to list, S3 answers 403 where it would answer 404.
   const missing = permission === 's3:GetObject' ? `, and s3:ListBucket on ${resource}` : ''
   return { code: 'STORE_ACCESS_DENIED', hint: hint + missing }
+}
+
+/** The folder to grant rights on: not one of the log, of the proof of conditional puts or of a table partition. */
+function tableFolder(key: string): string {
+  const segments = key.split('/').slice(0, -1)
+  const inner = segments.findIndex(segment => segment.startsWith('_') || segment.includes('='))
+  return segments
+    .slice(0, inner < 0 ? segments.length : inner)
+    .map(segment => `${segment}/`)
+    .join('')
 }
 
 function describeFailure(error: unknown): S3Failure {

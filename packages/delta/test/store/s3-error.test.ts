@@ -37,7 +37,7 @@ test('a refused request names action, bucket, key, endpoint, permission and requ
     await assert.rejects(store.at('events').get('_delta_log/0.json'), {
       code: 'STORE_ACCESS_DENIED',
       message: `\`GetObject\` on \`s3://lake/events/_delta_log/0.json\` at \`${fake.endpoint}\` failed: AccessDenied (HTTP 403): said the fake server`,
-      hint: 'grant s3:GetObject on arn:aws:s3:::lake/events/_delta_log/* to this identity, and s3:ListBucket on arn:aws:s3:::lake',
+      hint: 'grant s3:GetObject on arn:aws:s3:::lake/events/* to this identity, and s3:ListBucket on arn:aws:s3:::lake',
       context: {
         action: 'GetObject',
         bucket: 'lake',
