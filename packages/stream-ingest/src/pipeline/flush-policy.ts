@@ -3,7 +3,15 @@
  *
  * @module
  */
+import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { FlushReason } from '../observe/event.ts'
+
+/** Table partitions open in one epoch; one file is written for each. */
+export const TABLE_PARTITIONS_MAX = 4_096
+/** Share of the memory limit for the epoch being filled; the one being written has as much. */
+const EPOCH_MEMORY_SHARE = 0.3
+/** However large the limit: a column has 32-bit offsets, and one batch more may come before the cut. */
+const EPOCH_MAX_BYTES = 1024 ** 3
 
 export interface FlushLimits {
   /** Most messages in one commit. */
@@ -16,6 +24,20 @@ export interface FlushLimits {
   readonly tablePartitions: number
   /** Age of the oldest buffered message, or of the first offset passed without one. */
   readonly ageMs: number
+}
+
+/** The limits that a configuration sets. */
+export function flushLimits({
+  processing,
+  delta,
+}: Pick<PipelineConfig, 'processing' | 'delta'>): FlushLimits {
+  return {
+    messages: processing.batchSize,
+    fileSizeBytes: delta.targetFileSizeBytes,
+    memoryBytes: Math.min(processing.memoryLimitBytes * EPOCH_MEMORY_SHARE, EPOCH_MAX_BYTES),
+    tablePartitions: TABLE_PARTITIONS_MAX,
+    ageMs: processing.batchTimeoutMs,
+  }
 }
 
 /** What is buffered, and what presses from outside. */

@@ -7,9 +7,20 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readRecords } from '../kafka/record-batch.ts'
 import { RecordSlab } from '../kafka/record-slab.ts'
+
+/** Of one batch, decompressed, however large the memory limit. */
+const RECORD_BATCH_MAX_BYTES = 512 * 1024 ** 2
+
+/** The bound of one decompressed batch. */
+export function recordBatchMaxBytes({
+  memoryLimitBytes,
+}: Pick<ProcessingConfig, 'memoryLimitBytes'>): number {
+  return Math.min(memoryLimitBytes, RECORD_BATCH_MAX_BYTES)
+}
 
 export class RecordQueue {
   /** The records of the batch that is being worked on; `index` is the next one. */

@@ -1,0 +1,110 @@
+/**
+ * From a cut to a commit: the columns with the offsets that they stand for, and what is told about it.
+ *
+ * @module
+ */
+import type { Runtime } from '@stream-ingest/delta'
+import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
+import type { TopicPartition } from '../kafka/message-source.ts'
+import { type FlushReason, publish } from '../observe/event.ts'
+import { type EpochCut, rowsByPartition } from './epoch.ts'
+import { appIdOf } from './start-position.ts'
+
+export interface EpochIdentity {
+  readonly pipelineId: string
+  /** From 1, in this process: for people who look at the history. */
+  readonly epochNumber: number
+  /** What the table holds of a topic partition, as far as the caller knows; null where it holds nothing. */
+  readonly committed: (topicPartition: TopicPartition) => bigint | null
+  /** Start positions to put on record besides. */
+  readonly starts?: Iterable<readonly [TopicPartition, bigint]>
+}
+
+/** What the table is to take over, all or nothing. */
+export function epochColumns(cut: EpochCut, identity: EpochIdentity): EpochColumns {
+  const { pipelineId, epochNumber, committed, starts = [] } = identity
+  const advances = new Map<TopicPartition, bigint>(starts)
+  for (const { topicPartition, nextOffset } of cut.ranges) advances.set(topicPartition, nextOffset)
+  const rows = cut.counts.rows === 0 ? [] : rowsByPartition(cut.partitionIds, cut.tablePartitions.length)
+  const topics: Record<string, string> = {}
+  for (const { topic, topicId } of advances.keys()) topics[topicId] = topic
+  return {
+    batch: cut.batch,
+    partitions: rows.map((list, id) => ({
+      partitionValues: cut.tablePartitions[id]!.partitionValues,
+      rows: list,
+    })),
+    offsets: [...advances].map(([tp, nextOffset]) => ({
+      appId: appIdOf(pipelineId, tp),
+      expected: committed(tp),
+      nextOffset,
+    })),
+    metrics: {
+      numConsumedRecords: String(cut.counts.messages + cut.counts.filtered),
+      numBadRecords: String(cut.counts.badRecords),
+      numSkippedRecords: String(cut.counts.skipped),
+      numFilteredRecords: String(cut.counts.filtered),
+    },
+    operationParameters: { epochId: String(epochNumber), topics: JSON.stringify(topics) },
+  }
+}
+
+/**
+ * Writes the epoch and publishes what became of it.
+ *
+ * @throws what {@link TableWriter.writeEpoch} throws
+ */
+export async function commitEpoch(
+  writer: TableWriter,
+  pipeline: string,
+  cut: EpochCut,
+  columns: EpochColumns,
+  reason: FlushReason,
+  runtime: Runtime,
+): Promise<EpochOutcome> {
+  const startedMs = runtime.monotonicMs()
+  const outcome = await writer.writeEpoch(columns, {
+    attempted: (version, attempt) => publish('commit:attempted', { pipeline, version, attempt }),
+  })
+  if (outcome.status === 'fenced') {
+    const { winner, appId } = outcome
+    publish('commit:conflicted', { pipeline, winner, reason: 'txn', detail: appId })
+    return outcome
+  }
+  const { version, files, attemptCount } = outcome
+  for (const file of files) publish('file:written', { pipeline, ...file })
+  publish('commit:committed', {
+    pipeline,
+    version,
+    rowCount: cut.counts.rows,
+    fileCount: files.length,
+    sizeBytes: files.reduce((total, f) => total + f.sizeBytes, 0),
+    reason,
+    durationMs: runtime.monotonicMs() - startedMs,
+    attemptCount,
+    ranges: cut.ranges.map(({ topicPartition: { topic, partition }, fromOffset, nextOffset }) => ({
+      topic,
+      partition,
+      fromOffset,
+      nextOffset,
+    })),
+  })
+  return outcome
+}
+
+/** Checksum and checkpoint: worth having, and no failure where they cannot be had. Never throws. */
+export async function keepUpLog(
+  writer: TableWriter,
+  pipeline: string,
+  version: number,
+  runtime: Runtime,
+): Promise<void> {
+  const startedMs = runtime.monotonicMs()
+  // Crash here: a longer replay at the next start; the next commit sees that a checkpoint is due.
+  const { checkpoint } = await writer.upkeep()
+  if (typeof checkpoint === 'object' && 'error' in checkpoint) {
+    publish('checkpoint:failed', { pipeline, version, error: checkpoint.error })
+  } else if (checkpoint !== 'not-due' && checkpoint.status === 'written') {
+    publish('checkpoint:written', { pipeline, version, durationMs: runtime.monotonicMs() - startedMs })
+  }
+}
