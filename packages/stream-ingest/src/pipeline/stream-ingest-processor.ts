@@ -3,25 +3,16 @@
  *
  * @module
  */
-import {
-  assertWritable,
-  createParquetEncoder,
-  DeltaTable,
-  ensureConditionalPut,
-  type ObjectStore,
-  type Runtime,
-  systemRuntime,
-} from '@stream-ingest/delta'
+import { DeltaTable, type ObjectStore, type Runtime, systemRuntime } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { adoptTableSchema, resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
-import { TableWriter } from '../delta/table-writer.ts'
-import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
+import { StreamIngestError } from '../error.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
 import type { MessageSource } from '../kafka/message-source.ts'
-import { openLakeStore } from '../s3/lake-store.ts'
+import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
+import { openTable } from './open-table.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
 
 export interface ProcessingResult {
@@ -142,9 +133,10 @@ export class StreamIngestProcessor {
         }
       })
       await check(`${config.name} table`, async () => {
-        const lake = this.createStore(config)
+        const lake = this.createLake(config)
         try {
-          const table = await DeltaTable.open(lake.at(config.delta.tableName), { runtime: this.runtime })
+          const store = lake.tableStore(config.delta.tableName)
+          const table = await DeltaTable.open(store, { runtime: this.runtime })
           return table === null ? 'not created yet' : `version ${table.state.version}`
         } finally {
           await lake.close()
@@ -169,9 +161,14 @@ export class StreamIngestProcessor {
     return this.options.createSource?.(config) ?? createKafkaSource(config.kafka, { runtime: this.runtime })
   }
 
-  private createStore(config: PipelineConfig): ObjectStore {
-    const store = this.options.createStore?.(config) ?? openLakeStore(config.s3, config.processing)
-    return this.options.wrapStore?.(store) ?? store
+  private createLake(config: PipelineConfig): S3Client {
+    const { createStore, wrapStore } = this.options
+    return new S3Client(config.s3, {
+      runtime: this.runtime,
+      processing: config.processing,
+      ...(createStore === undefined ? {} : { store: createStore(config) }),
+      ...(wrapStore === undefined ? {} : { wrapStore }),
+    })
   }
 
   /** Throws nothing. */
@@ -179,8 +176,8 @@ export class StreamIngestProcessor {
     let table = tablePath(config.s3, config.delta.tableName)
     let pipeline: Pipeline | null = null
     try {
-      const lake = this.createStore(config)
-      table = lake.at(config.delta.tableName).uri
+      const lake = this.createLake(config)
+      table = lake.tableStore(config.delta.tableName).uri
       const result = await this.runOn(lake, config, options, started => {
         pipeline = started
       })
@@ -193,13 +190,13 @@ export class StreamIngestProcessor {
   }
 
   private async runOn(
-    lake: ObjectStore,
+    lake: S3Client,
     config: PipelineConfig,
     options: RunOptions,
     onStart: (pipeline: Pipeline) => void,
   ): Promise<PipelineResult> {
     try {
-      const { writer, layout } = await this.openTable(config, lake.at(config.delta.tableName))
+      const { writer, layout } = await openTable(config, lake, this.runtime)
       const source = this.createSource(config)
       try {
         const pipeline = new Pipeline(config, { source, writer, layout, runtime: this.runtime })
@@ -218,59 +215,4 @@ export class StreamIngestProcessor {
       await lake.close()
     }
   }
-
-  /** The table, created where the configuration allows it; nothing is written in a dry run. */
-  private async openTable(
-    config: PipelineConfig,
-    store: ObjectStore,
-  ): Promise<{ writer: TableWriter | null; layout: TableLayout }> {
-    const { delta, processing } = config
-    const { runtime } = this
-    if (!processing.dryRun) await ensureConditionalPut(store, { random: runtime.uuid, now: runtime.now })
-    let table = await DeltaTable.open(store, { runtime })
-    const layout = layoutOf(config, table)
-    if (table === null && !processing.dryRun) {
-      if (!delta.createTable) {
-        throw new DeltaError(
-          'DELTA_TABLE_NOT_FOUND',
-          `there is no Delta table at ${store.uri}, and \`delta.create_table\` is false`,
-          { hint: 'create the table, correct `delta.table_name`, or remove `delta.create_table: false`' },
-        )
-      }
-      const spec = {
-        schema: layout.schema,
-        partitionColumns: delta.partitionColumns,
-        properties: delta.tableProperties,
-        name: delta.tableName,
-      }
-      table = (await DeltaTable.openOrCreate(store, spec, { runtime })).table
-    }
-    if (table === null) return { writer: null, layout }
-    // A commit asks again; asked here, a table that cannot be written is refused before anything is read.
-    assertWritable(table.state.protocol, table.state.metadata, table.state.schema)
-    const writer = new TableWriter(table, createParquetEncoder(), runtime, {
-      schema: layout.schema,
-      partitionColumns: delta.partitionColumns,
-      codec: processing.compression,
-      ...(processing.compressionLevel === undefined ? {} : { compressionLevel: processing.compressionLevel }),
-      targetFileSizeBytes: delta.targetFileSizeBytes,
-      ...(delta.checkpointInterval === undefined ? {} : { checkpointInterval: delta.checkpointInterval }),
-      queryId: config.pipelineId,
-    })
-    return { writer, layout }
-  }
-}
-
-/** The configured columns, or those of the table where the configuration declares none. */
-function layoutOf(config: PipelineConfig, table: DeltaTable | null): TableLayout {
-  const { delta } = config
-  if (delta.schema !== null) return resolveTableLayout(delta)
-  if (table === null) {
-    throw new ConfigError(
-      'CONFIG_INVALID',
-      `pipeline \`${config.name}\` declares no \`delta.schema\`, and the table \`${delta.tableName}\` does not exist`,
-      { hint: 'declare `delta.schema`, or create the table first' },
-    )
-  }
-  return resolveTableLayout(adoptTableSchema(delta, table.state.schema))
 }

@@ -1,0 +1,119 @@
+/**
+ * From a pipeline's configuration to its table, open for writing.
+ *
+ * @module
+ */
+import {
+  assertWritable,
+  createParquetEncoder,
+  DeltaTable,
+  ensureConditionalPut,
+  type ObjectStore,
+  type Runtime,
+} from '@stream-ingest/delta'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import { adoptTableSchema, resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
+import { TableWriter } from '../delta/table-writer.ts'
+import { ConfigError, DeltaError } from '../error.ts'
+import type { S3Client } from '../s3/s3-client.ts'
+
+export interface OpenedTable {
+  /** Null where a dry run found no table. */
+  readonly writer: TableWriter | null
+  readonly layout: TableLayout
+  /** This call created the table. */
+  readonly created: boolean
+}
+
+export interface OpenTableOptions {
+  /** Create a missing table; `delta.create_table` by default. */
+  readonly create?: boolean
+}
+
+/**
+ * Opens the table, after creating it where it is missing and the bucket where `s3.create_bucket` asks for it. In a dry
+ * run nothing is written, and a missing table is none.
+ *
+ * @throws DeltaError `DELTA_TABLE_NOT_FOUND` where it may not be created, `TABLE_SCHEMA_MISMATCH`; ConfigError where
+ *   neither the configuration nor a table has a schema; DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED`,
+ *   `STORE_NOT_ATOMIC`, `STORE_BUCKET_NOT_FOUND`, and what else the store throws
+ */
+export async function openTable(
+  config: PipelineConfig,
+  lake: S3Client,
+  runtime: Runtime,
+  options: OpenTableOptions = {},
+): Promise<OpenedTable> {
+  const { dryRun } = config.processing
+  const store = lake.tableStore(config.delta.tableName)
+  if (!dryRun) {
+    // Where no bucket is to be created, the first request says as clearly that there is none.
+    if (config.s3.kind === 's3' && config.s3.createBucket) await lake.ensureBucketExists()
+    await ensureConditionalPut(store, { random: runtime.uuid, now: runtime.now })
+  }
+  let table = await DeltaTable.open(store, { runtime })
+  const layout = layoutOf(config, table)
+  let created = false
+  if (table === null && !dryRun) {
+    if (!(options.create ?? config.delta.createTable)) throw tableNotFound(store.uri)
+    ;({ table, created } = await createTable(config, store, layout, runtime))
+  }
+  if (table === null) return { writer: null, layout, created }
+  // A commit asks again; asked here, a table that cannot be written is refused before anything is read.
+  assertWritable(table.state.protocol, table.state.metadata, table.state.schema)
+  return { writer: createWriter(config, table, layout, runtime), layout, created }
+}
+
+async function createTable(
+  { delta }: PipelineConfig,
+  store: ObjectStore,
+  layout: TableLayout,
+  runtime: Runtime,
+): Promise<{ table: DeltaTable; created: boolean }> {
+  const spec = {
+    schema: layout.schema,
+    partitionColumns: delta.partitionColumns,
+    properties: delta.tableProperties,
+    name: delta.tableName,
+  }
+  return DeltaTable.openOrCreate(store, spec, { runtime })
+}
+
+function createWriter(
+  { delta, processing, pipelineId }: PipelineConfig,
+  table: DeltaTable,
+  layout: TableLayout,
+  runtime: Runtime,
+): TableWriter {
+  return new TableWriter(table, createParquetEncoder(), runtime, {
+    schema: layout.schema,
+    partitionColumns: delta.partitionColumns,
+    codec: processing.compression,
+    ...(processing.compressionLevel === undefined ? {} : { compressionLevel: processing.compressionLevel }),
+    targetFileSizeBytes: delta.targetFileSizeBytes,
+    ...(delta.checkpointInterval === undefined ? {} : { checkpointInterval: delta.checkpointInterval }),
+    queryId: pipelineId,
+  })
+}
+
+/** The configured columns, or those of the table where the configuration declares none. */
+function layoutOf(config: PipelineConfig, table: DeltaTable | null): TableLayout {
+  const { delta } = config
+  if (delta.schema !== null) return resolveTableLayout(delta)
+  if (table === null) {
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `pipeline \`${config.name}\` declares no \`delta.schema\`, and the table \`${delta.tableName}\` does not exist`,
+      { hint: 'declare `delta.schema`, or create the table first' },
+    )
+  }
+  return resolveTableLayout(adoptTableSchema(delta, table.state.schema))
+}
+
+function tableNotFound(uri: string): DeltaError {
+  return new DeltaError(
+    'DELTA_TABLE_NOT_FOUND',
+    `there is no Delta table at ${uri}, and \`delta.create_table\` is false`,
+    { hint: 'create the table, correct `delta.table_name`, or remove `delta.create_table: false`' },
+  )
+}
