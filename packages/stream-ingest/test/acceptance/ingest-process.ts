@@ -8,6 +8,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { partsEnvironment } from './real-parts.ts'
 
@@ -62,7 +63,23 @@ export class IngestProcess {
   readonly #waiting = new Set<() => void>()
   #hasEnded = false
 
-  /** @param endpoint of the S3 server, where it is not the stack's own */
+  /**
+   * Ends with the test at the latest, however that ends.
+   *
+   * @param endpoint of the S3 server, where it is not the stack's own
+   */
+  static start(
+    t: TestContext,
+    configFile: string,
+    flags: readonly string[] = [],
+    endpoint?: string,
+  ): IngestProcess {
+    const started = new IngestProcess(configFile, flags, endpoint)
+    t.after(() => started.#child.kill('SIGKILL'))
+    return started
+  }
+
+  /** For runs that end of themselves. */
   constructor(configFile: string, flags: readonly string[] = [], endpoint?: string) {
     this.#child = spawn(process.execPath, [ENTRY, 'run', configFile, '--log', 'json', ...flags], {
       env: { PATH: process.env.PATH, ...partsEnvironment(endpoint) },
