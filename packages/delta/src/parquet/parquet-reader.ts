@@ -205,17 +205,35 @@ export class ParquetFile {
     return corrupt(this.#store, this.key, message, cause)
   }
 
-  /** Reads the byte ranges of column chunks and serves slices of them. */
+  /**
+   * Reads the byte ranges of column chunks and serves slices of them. The decoder asks for chunks that lie near each
+   * other at once, together with columns between them that nobody wants: those bytes were not read, and are zeros.
+   */
   async #prefetch(columns: RowGroup['columns']): Promise<AsyncBuffer> {
     const blocks = await this.#readBlocks(columns.map(({ meta_data: column }) => chunkRange(column!)))
     const slice = (startByte: number, endByte: number = this.sizeBytes): ArrayBuffer =>
-      exactBuffer(this.#slice(blocks, { startByte, endByte }))
+      exactBuffer(this.#gather(blocks, { startByte, endByte }))
     return { byteLength: this.sizeBytes, slice }
   }
 
   /** Ranges that lie near each other come in one request. */
   async #readBlocks(ranges: readonly ByteRange[]): Promise<Block[]> {
     return Promise.all(coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })))
+  }
+
+  /** The bytes of a range that begins and ends in blocks, zeros where it leads over a gap between two. */
+  #gather(blocks: readonly Block[], wanted: ByteRange): Uint8Array {
+    const within = blocks.filter(
+      ({ range }) => range.startByte < wanted.endByte && wanted.startByte < range.endByte,
+    )
+    if (within.length < 2) return this.#slice(blocks, wanted)
+    const bytes = new Uint8Array(wanted.endByte - wanted.startByte)
+    for (const { range } of within) {
+      const startByte = Math.max(range.startByte, wanted.startByte)
+      const part = { startByte, endByte: Math.min(range.endByte, wanted.endByte) }
+      bytes.set(this.#slice(within, part), startByte - wanted.startByte)
+    }
+    return bytes
   }
 
   #slice(blocks: readonly Block[], { startByte, endByte }: ByteRange): Uint8Array {
