@@ -27,6 +27,7 @@ import type { Runtime } from './runtime.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import { tableProperty } from './table-property.ts'
 import type { TableState } from './table-state.ts'
+import { VERSION } from './version.ts'
 
 /** Longest time to fight for a version before giving the turn back to the caller. */
 export const COMMIT_CONTENTION_MAX_MS = 5 * 60_000
@@ -39,7 +40,7 @@ export const COMMIT_STALE_AFTER_MS = 60 * 60_000
 const BACKOFF_BASE_MS = 20
 const BACKOFF_MAX_MS = 5_000
 
-export const ENGINE_INFO = 'stream-ingest/0.1.0'
+export const ENGINE_INFO = `stream-ingest/${VERSION}`
 
 export interface CommitRequest {
   /** A name that readers of the history know: `STREAMING UPDATE`, `WRITE`, `OPTIMIZE`. */

@@ -48,8 +48,10 @@ test('any 64-bit integer survives formatting and parsing', () => {
 test('any JSON survives formatting and parsing', () => {
   fc.assert(
     fc.property(fc.jsonValue(), value => {
-      // JSON.stringify writes −0 as 0; this writes −0.0.
-      assert.deepEqual(JSON.stringify(parseJson(formatJson(value))), JSON.stringify(value))
+      // Doubles beyond 2^53 come back as bigint, so the text is compared. JSON.stringify writes −0 as 0, this as −0.0.
+      const text = formatJson(parseJson(formatJson(value)))
+      assert.equal(JSON.stringify(JSON.parse(text)), JSON.stringify(value))
     }),
+    { examples: [[[{ '': [2 ** 53] }]], [-0]] },
   )
 })

@@ -6,6 +6,8 @@
  *
  * @module
  */
+
+import { VERSION } from '../version.ts'
 import { type Bounds, boundBytes, compareBounds, truncateMax, truncateMin } from './bounds.ts'
 import { type ChunkSummary, ENCODING_IDS, type FileSink, PAGE_TYPE_IDS } from './column-chunk.ts'
 import { CODEC_IDS } from './compression.ts'
@@ -14,7 +16,7 @@ import { type Leaf, type ParquetSchema, PHYSICAL_TYPE_IDS, writeSchemaElement } 
 import { ThriftWriter } from './thrift.ts'
 
 /** `name version x.y.z`, the form that readers parse to know a writer's bugs. */
-export const CREATED_BY = 'stream-ingest version 0.1.0'
+export const CREATED_BY = `stream-ingest version ${VERSION}`
 
 /** DataPageV1 files, as `delta.parquet.format.version` 1.0.0 has them. */
 const FORMAT_VERSION = 1
