@@ -53,7 +53,7 @@ export async function writeCheckpoint(
 ): Promise<CheckpointOutcome> {
   const pointer = await readLastCheckpoint(store)
   if (pointer !== null && pointer.version >= version) return { status: 'exists', version: pointer.version }
-  const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now() })
+  const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now(), hint: pointer })
   assert(snapshot !== null, 'a checkpoint is made of a version that was committed')
   const { bytes, actionCount, addCount } = await encodeCheckpoint(snapshot, encoder, runtime.now())
   if (snapshot.parsedStatsOnlyCount > 0) return { status: 'declined', version: pointer?.version ?? 0 }

@@ -10,7 +10,7 @@
  * @module
  */
 import { DeltaLakeError } from './error.ts'
-import { readLastCheckpoint } from './last-checkpoint.ts'
+import { type LastCheckpoint, readLastCheckpoint } from './last-checkpoint.ts'
 import { formatCommitPath, formatStartAfter, LOG_PREFIX, parseLogPath } from './log-path.ts'
 import type { ObjectInfo, ObjectStore, RequestOptions } from './store/object-store.ts'
 
@@ -52,6 +52,8 @@ export interface LogSegmentOptions extends RequestOptions {
   readonly version?: number
   /** Only checkpoints before this version: to go on without one that cannot be read. */
   readonly checkpointBefore?: number
+  /** What `_last_checkpoint` says, where the caller has just read it. */
+  readonly hint?: LastCheckpoint | null
 }
 
 /** Lists the log from the files of `fromVersion` on. */
@@ -111,6 +113,14 @@ export async function listTail(
   return { commits, checkpoints, checksumVersions, newestVersion, hasLogFiles }
 }
 
+async function hintOf(
+  store: ObjectStore,
+  known: LastCheckpoint | null | undefined,
+  request: RequestOptions,
+): Promise<LastCheckpoint | null> {
+  return known === undefined ? readLastCheckpoint(store, request) : known
+}
+
 /**
  * Finds the segment: the pointer and one listing on a healthy table.
  *
@@ -126,7 +136,7 @@ export async function loadLogSegment(
     options.version ?? Number.POSITIVE_INFINITY,
     (options.checkpointBefore ?? Infinity) - 1,
   )
-  const hint = latestStart < 0 ? null : await readLastCheckpoint(store, request)
+  const hint = latestStart < 0 ? null : await hintOf(store, options.hint, request)
   if (hint !== null && hint.version > 0 && hint.version <= latestStart) {
     const listing = await listTail(store, hint.version, request)
     // The pointer may be wrong; only a checkpoint that is there makes an end to looking further back.

@@ -11,6 +11,7 @@ import { readCheckpointFiles, readCheckpointState } from './checkpoint-reader.ts
 import { readCommit, readCommits } from './commit-reader.ts'
 import { resolveVersionAt } from './commit-timestamp.ts'
 import { DeltaLakeError } from './error.ts'
+import type { LastCheckpoint } from './last-checkpoint.ts'
 import { checkedState, stateOfReplay } from './load-table-state.ts'
 import { FileReplay, StateReplay } from './log-replay.ts'
 import { type CheckpointFiles, type LogSegment, loadLogSegment } from './log-segment.ts'
@@ -24,6 +25,8 @@ export interface LoadSnapshotOptions extends RequestOptions {
   readonly timestampMs?: number
   /** Epoch milliseconds, for expired `txn`s. Default: the machine's clock. */
   readonly nowMs?: number
+  /** What `_last_checkpoint` says, where the caller has just read it: saves a request. */
+  readonly hint?: LastCheckpoint | null
 }
 
 /** How many older checkpoints are tried where the newest cannot be read. */

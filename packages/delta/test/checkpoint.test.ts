@@ -83,6 +83,21 @@ suite('a checkpoint', () => {
     assert.deepEqual((await table.upkeep(encoder)).checkpoint, { status: 'written', version: 11 })
   })
 
+  test('asks for the pointer before the work and before it moves it, and no more', async () => {
+    const asked: string[] = []
+    const store = new MemoryObjectStore({
+      faults: ({ operation, key }) => {
+        if (operation === 'get') asked.push(key)
+        return undefined
+      },
+    })
+    const table = await tableOf(store, 19)
+    await appendEvents(table, [20], 'p:0', 20n)
+    asked.length = 0
+    assert.deepEqual((await table.upkeep(encoder)).checkpoint, { status: 'written', version: 20 })
+    assert.equal(asked.filter(key => key.endsWith('_last_checkpoint')).length, 2)
+  })
+
   test('made by another writer is not made again, and the pointer never goes back', async () => {
     const store = new MemoryObjectStore()
     const table = await tableOf(store, 9)
