@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { IngestConfig } from '../src/config/config.ts'
+import { USER_EVENTS_YAML } from './config/example-config.ts'
+
+const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
+const USER_EVENTS = `${EXAMPLES}user-events/stream-ingest.yaml`
+
+for (const path of globSync('**/*.yaml', { cwd: EXAMPLES }).sort()) {
+  test(`examples/${path} is valid without a warning, wherever it is`, async () => {
+    const config = await IngestConfig.fromFile(`${EXAMPLES}${path}`, { environment: {} })
+    assert.deepEqual(config.diagnostics, [])
+  })
+}
+
+test('examples/user-events is the configuration that every document shows', async () => {
+  const example = await IngestConfig.fromFile(USER_EVENTS, { environment: {} })
+  assert.deepEqual(example.pipelines, IngestConfig.parse(USER_EVENTS_YAML).pipelines)
+})
+
+test('examples/user-events is pointed at other servers by the environment', async () => {
+  const environment = { KAFKA: 'broker:9093', BUCKET: 'lake' }
+  const [pipeline] = (await IngestConfig.fromFile(USER_EVENTS, { environment })).pipelines
+  assert.deepEqual(pipeline?.kafka.bootstrapServers, ['broker:9093'])
+  assert.equal(pipeline?.s3.kind === 's3' && pipeline.s3.bucket, 'lake')
+})
