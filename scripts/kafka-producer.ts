@@ -85,7 +85,8 @@ export class KafkaProducer {
   /** Raises a topic's number of partitions. */
   async addPartitions(name: string, partitionCount: number): Promise<void> {
     await this.#admin.createPartitions({
-      topics: [{ name, count: partitionCount, assignments: [] }],
+      // Null, which the types do not know, lets the broker choose; an empty list names brokers for no partition at all.
+      topics: [{ name, count: partitionCount, assignments: null as never }],
       validateOnly: false,
     })
     await this.#untilLed(name, partitionCount)

@@ -21,6 +21,14 @@ test('fills a topic in turn over its partitions, in every codec', { skip }, asyn
   }
 })
 
+test('adds partitions to a topic', { skip }, async t => {
+  const producer = await connect(t)
+  const topic = `grown-${randomUUID()}`
+  await producer.createTopic(topic, 1)
+  await producer.addPartitions(topic, 3)
+  assert.equal(await producer.append(topic, 2, [{ value: 'in the last one' }]), 0n)
+})
+
 test('takes a message of ten megabytes', { skip }, async t => {
   const producer = await connect(t)
   const topic = `large-${randomUUID()}`
