@@ -22,7 +22,7 @@ export interface ConsumableBatches {
   readonly nextOffset: bigint
   /** Records of aborted transactions, from the batch headers. */
   readonly abortedRecordCount: number
-  /** The response ended inside a batch, as it does at the size limit. */
+  /** The response ended inside a batch, as it does at the size limit, or a batch behind these cannot be read. */
   readonly isCut: boolean
 }
 
@@ -41,34 +41,61 @@ export interface FetchedRecords {
  * Splits fetched records into batches and leaves out control batches and, under `read_committed`, aborted ones. What
  * is left out had its checksum verified first: a flipped bit must not make data disappear. What is kept is verified
  * by whoever unpacks it.
- * @throws KafkaError `KAFKA_CORRUPT_BATCH`, `KAFKA_BATCH_UNSUPPORTED`
+ *
+ * What comes before a batch that cannot be read is handed out; the next Fetch then begins with that batch.
+ * @throws KafkaError `KAFKA_CORRUPT_BATCH`, `KAFKA_BATCH_UNSUPPORTED` where the very first batch cannot be read
  */
 export function selectConsumableBatches(fetched: FetchedRecords): ConsumableBatches {
-  const { topic, partition, records } = fetched
-  const filter = new AbortedTransactionFilter(fetched.isReadCommitted ? fetched.abortedTransactions : [])
-  const batches: Uint8Array[] = []
-  let sizeBytes = 0
-  let abortedRecordCount = 0
-  let nextOffset = fetched.fromOffset
-  let position = 0
-  while (position < records.length) {
-    const header = readBatchHeader(records, position, topic, partition)
-    if (header === null) break
-    const batch = records.subarray(position, position + header.sizeBytes)
-    position += header.sizeBytes
-    checkOffsets(header, fetched, nextOffset)
-    const isAborted = filter.next(header)
-    const isBehind = header.lastOffset < fetched.fromOffset
-    if (!isBehind) nextOffset = header.lastOffset + 1n
-    if (isBehind || header.isControl || isAborted || header.recordCount === 0) {
-      verifyChecksum(batch, header, topic, partition)
-      if (isAborted && !isBehind) abortedRecordCount += header.recordCount
-      continue
-    }
-    batches.push(batch)
-    sizeBytes += batch.length
+  const selection = new Selection(fetched)
+  try {
+    while (selection.takeNext());
+  } catch (error) {
+    if (selection.nextOffset === fetched.fromOffset) throw error
   }
-  return { batches, sizeBytes, nextOffset, abortedRecordCount, isCut: position < records.length }
+  const { batches, sizeBytes, nextOffset, abortedRecordCount, isCut } = selection
+  return { batches, sizeBytes, nextOffset, abortedRecordCount, isCut }
+}
+
+/** Goes through the batches of one response; where it throws, it stands before the batch at fault. */
+class Selection implements ConsumableBatches {
+  readonly batches: Uint8Array[] = []
+  sizeBytes = 0
+  abortedRecordCount = 0
+  nextOffset: bigint
+  private readonly fetched: FetchedRecords
+  private readonly filter: AbortedTransactionFilter
+  private position = 0
+
+  constructor(fetched: FetchedRecords) {
+    this.fetched = fetched
+    this.nextOffset = fetched.fromOffset
+    this.filter = new AbortedTransactionFilter(fetched.isReadCommitted ? fetched.abortedTransactions : [])
+  }
+
+  get isCut(): boolean {
+    return this.position < this.fetched.records.length
+  }
+
+  /** Returns false where there is no further whole batch. */
+  takeNext(): boolean {
+    const { topic, partition, records, fromOffset } = this.fetched
+    if (!this.isCut) return false
+    const header = readBatchHeader(records, this.position, topic, partition)
+    if (header === null) return false
+    const batch = records.subarray(this.position, this.position + header.sizeBytes)
+    checkOffsets(header, this.fetched, this.nextOffset)
+    const isAborted = this.filter.next(header)
+    const isBehind = header.lastOffset < fromOffset
+    const isLeftOut = isBehind || header.isControl || isAborted || header.recordCount === 0
+    if (isLeftOut) verifyChecksum(batch, header, topic, partition)
+    this.position += header.sizeBytes
+    if (!isBehind) this.nextOffset = header.lastOffset + 1n
+    if (!isLeftOut) {
+      this.batches.push(batch)
+      this.sizeBytes += batch.length
+    } else if (isAborted && !isBehind) this.abortedRecordCount += header.recordCount
+    return true
+  }
 }
 
 /** Neither base offset nor length is covered by the checksum: offsets that cannot be are the only sign of damage. */

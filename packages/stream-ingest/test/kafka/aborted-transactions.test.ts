@@ -170,7 +170,26 @@ describe('selectConsumableBatches', () => {
 
   test('refuses offsets that go back or pass the end of the log', () => {
     const [first, second] = buildLog(['-:a,b', '-:c'])
-    expectKafkaError('KAFKA_CORRUPT_BATCH', () => select([first!, first!], []))
-    expectKafkaError('KAFKA_CORRUPT_BATCH', () => select([first!, second!], [], { highWatermark: 2n }))
+    expectKafkaError('KAFKA_CORRUPT_BATCH', () => select([first!], [], { highWatermark: 1n }))
+    assert.deepEqual(select([first!, first!], []).values, ['a', 'b'])
+    assert.deepEqual(select([first!, second!], [], { highWatermark: 2n }).values, ['a', 'b'])
+  })
+
+  test('hands out what comes before a batch that cannot be read; the next Fetch begins with it and is refused', () => {
+    const before = buildLog(['-:a,b', 'P1:no'])
+    const damaged = buildLog(['-:c'], 3n)[0]!
+    damaged[BATCH_FIELD.magic] = 9
+    const aborted = [{ producerId: 1n, firstOffset: 2n }]
+    const selected = select([...before, damaged], aborted)
+    assert.deepEqual(selected, { values: ['a', 'b'], nextOffset: 3n, aborted: 1 })
+    expectKafkaError('KAFKA_CORRUPT_BATCH', () => select([damaged], aborted, { fromOffset: 3n }))
+  })
+
+  test('drops no batch whose checksum is wrong behind one that is handed out', () => {
+    const [first, second] = buildLog(['-:a,b', 'P1:no'])
+    second![BATCH_FIELD.producerId + 8]! ^= 1
+    const aborted = [{ producerId: 1n, firstOffset: 2n }]
+    assert.deepEqual(select([first!, second!], aborted), { values: ['a', 'b'], nextOffset: 2n, aborted: 0 })
+    expectKafkaError('KAFKA_CORRUPT_BATCH', () => select([second!], aborted, { fromOffset: 2n }))
   })
 })
