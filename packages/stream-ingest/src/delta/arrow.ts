@@ -5,50 +5,63 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import type { StructType, DataType as TableType } from '@stream-ingest/delta'
 import type { Column, ColumnBatch } from '@stream-ingest/delta/column'
-import {
-  Binary,
-  Bool,
-  type Data,
-  type DataType,
-  DateDay,
+import type {
+  Data,
+  DataType,
   Decimal,
   Field,
-  Float32,
-  Float64,
-  Int8,
-  Int16,
   Int32,
-  Int64,
   List,
   Map_,
-  makeData,
   RecordBatch,
   Schema,
   Struct,
-  TimestampMicrosecond,
   Utf8,
 } from 'apache-arrow'
 
 const DECIMAL_BITS = 128
 
+type Arrow = typeof import('apache-arrow')
+let arrow: Arrow | null = null
+
+/**
+ * The library, loaded at the first call: it costs 150 ms and 20 MB that nobody needs who moves topics into tables. By
+ * its ES module's file, so that its classes are those that a user's `import` gives.
+ */
+function loadArrow(): Arrow {
+  arrow ??= createRequire(import.meta.url)(fileURLToPath(import.meta.resolve('apache-arrow'))) as Arrow
+  return arrow
+}
+
 /** The Arrow schema of a table's columns. `void` and `variant` columns have no Arrow form and are left out. */
 export function arrowSchemaOf(schema: StructType): Schema {
-  return new Schema(arrowFields(schema))
+  return new (loadArrow().Schema)(arrowFields(schema))
 }
 
 /** Wraps a batch. The buffers are shared: neither side may write to them afterwards. */
 export function arrowBatchOf(batch: ColumnBatch): RecordBatch {
+  const { RecordBatch, Struct, makeData } = loadArrow()
   const schema = arrowSchemaOf(batch.schema)
-  const children = batch.columns.map((column, i) => arrowDataOf(column, schema.fields[i]!.type))
+  const children = arrowChildren(batch.columns, schema.fields)
   return new RecordBatch(
     schema,
     makeData({ type: new Struct(schema.fields), length: batch.rowCount, nullCount: 0, children }),
   )
 }
 
+function arrowChildren(columns: readonly Column[], fields: readonly Field[]): Data[] {
+  // A batch of columns that have no Arrow form cannot be built: both lists leave out the same.
+  assert.equal(columns.length, fields.length)
+  return columns.map((column, i) => arrowDataOf(column, fields[i]!.type))
+}
+
 function arrowFields(schema: StructType): Field[] {
+  const { Field } = loadArrow()
   const fields: Field[] = []
   for (const { name, type, nullable } of schema.fields) {
     const arrowType = arrowTypeOf(type)
@@ -58,6 +71,7 @@ function arrowFields(schema: StructType): Field[] {
 }
 
 function arrowTypeOf(type: TableType): DataType | null {
+  const { Decimal, Field, List, Map_, Struct } = loadArrow()
   switch (type.kind) {
     case 'decimal':
       return new Decimal(type.scale, type.precision, DECIMAL_BITS)
@@ -83,31 +97,32 @@ function arrowTypeOf(type: TableType): DataType | null {
 }
 
 function arrowPrimitive(name: (TableType & { kind: 'primitive' })['name']): DataType | null {
+  const arrow = loadArrow()
   switch (name) {
     case 'boolean':
-      return new Bool()
+      return new arrow.Bool()
     case 'byte':
-      return new Int8()
+      return new arrow.Int8()
     case 'short':
-      return new Int16()
+      return new arrow.Int16()
     case 'integer':
-      return new Int32()
+      return new arrow.Int32()
     case 'long':
-      return new Int64()
+      return new arrow.Int64()
     case 'float':
-      return new Float32()
+      return new arrow.Float32()
     case 'double':
-      return new Float64()
+      return new arrow.Float64()
     case 'string':
-      return new Utf8()
+      return new arrow.Utf8()
     case 'binary':
-      return new Binary()
+      return new arrow.Binary()
     case 'date':
-      return new DateDay()
+      return new arrow.DateDay()
     case 'timestamp':
-      return new TimestampMicrosecond('UTC')
+      return new arrow.TimestampMicrosecond('UTC')
     case 'timestamp_ntz':
-      return new TimestampMicrosecond()
+      return new arrow.TimestampMicrosecond()
     case 'void':
     case 'variant':
       return null
@@ -115,6 +130,7 @@ function arrowPrimitive(name: (TableType & { kind: 'primitive' })['name']): Data
 }
 
 function arrowDataOf(column: Column, type: DataType): Data {
+  const { makeData } = loadArrow()
   const { length, nullCount, validity: nullBitmap } = column
   const base = { length, nullCount, nullBitmap }
   switch (column.kind) {
@@ -141,7 +157,7 @@ function arrowDataOf(column: Column, type: DataType): Data {
     }
     case 'struct': {
       const struct = type as Struct
-      const children = column.fields.map((f, i) => arrowDataOf(f, struct.children[i]!.type))
+      const children = arrowChildren(column.fields, struct.children)
       return makeData({ ...base, type: struct, children })
     }
     case 'decimal128':

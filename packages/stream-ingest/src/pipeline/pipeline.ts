@@ -145,7 +145,6 @@ export class Pipeline {
       await this.inFlight?.done.catch(() => {})
       // The group is told how far the table came, unless it is Kafka that is gone.
       if (!(error instanceof KafkaError && error.isRetryable())) await this.groupCommit
-      publish('pipeline:failed', { pipeline: this.config.name, error })
       throw error
     } finally {
       if (writer !== null) {

@@ -8,6 +8,7 @@ import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
 import { StreamIngestError } from '../error.ts'
+import { publish } from '../observe/event.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
 import type { MessageSource } from '../kafka/message-source.ts'
 import { S3Client } from '../s3/s3-client.ts'
@@ -171,8 +172,52 @@ export class StreamIngestProcessor {
     })
   }
 
-  /** Throws nothing. */
+  /**
+   * Runs a pipeline, and starts it again from the table where it fails for a reason that may pass: it had started, and
+   * did not fail `max_retries` times in a row without a commit in between. Throws nothing.
+   *
+   * Requests to S3 and Kafka have been repeated for seconds by their clients before anything fails here.
+   */
   private async runPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineOutcome> {
+    const { maxRetries, retryBaseDelayMs, retryMaxDelayMs } = config.processing
+    const startedMs = this.runtime.monotonicMs()
+    const starts = new Map<string, bigint>()
+    let hasStarted = false
+    for (let failureCount = 1; ; failureCount++) {
+      const commitsBefore = this.metrics.get(config.name)?.commits ?? 0
+      const leftMs = options.runtimeLimitMs === undefined ? {} : { runtimeLimitMs: Math.max(0, options.runtimeLimitMs - (this.runtime.monotonicMs() - startedMs)) }
+      const outcome = await this.attemptPipeline(config, { ...options, ...leftMs })
+      const result = outcome.result === null ? null : this.sinceFirstStart(outcome.result, starts)
+      const { error } = outcome
+      if (error === null) return { ...outcome, result }
+      hasStarted ||= result !== null
+      if ((this.metrics.get(config.name)?.commits ?? 0) > commitsBefore) failureCount = 1
+      const isOver = options.signal?.aborted === true || !error.isRetryable() || !hasStarted
+      if (isOver || failureCount > maxRetries) {
+        publish('pipeline:failed', { pipeline: config.name, error })
+        return { ...outcome, result }
+      }
+      const ceilingMs = Math.min(retryMaxDelayMs, retryBaseDelayMs * 2 ** Math.min(failureCount - 1, 30))
+      const delayMs = Math.floor(this.runtime.random() * ceilingMs)
+      publish('pipeline:retrying', { pipeline: config.name, error, attempt: failureCount, delayMs })
+      // A request to stop ends the wait; the next turn then finds nothing to do but to stop.
+      await this.runtime.delay(delayMs, options.signal).catch(() => {})
+    }
+  }
+
+  /** Over all attempts: where the first one started, and what all of them counted. */
+  private sinceFirstStart(result: PipelineResult, starts: Map<string, bigint>): PipelineResult {
+    const partitions = result.partitions.map(partition => {
+      const key = `${partition.topic}:${partition.partition}`
+      const fromOffset = starts.get(key) ?? partition.fromOffset
+      starts.set(key, fromOffset)
+      return { ...partition, fromOffset }
+    })
+    return { ...result, partitions, metrics: this.metrics.get(result.name) ?? result.metrics }
+  }
+
+  /** Throws nothing. */
+  private async attemptPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineOutcome> {
     let table = tablePath(config.s3, config.delta.tableName)
     let pipeline: Pipeline | null = null
     try {

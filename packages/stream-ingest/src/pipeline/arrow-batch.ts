@@ -1,0 +1,80 @@
+/**
+ * Messages as Arrow: the rows that a table of this configuration would get, without a table.
+ *
+ * @module
+ */
+import type { RecordBatch, Schema } from 'apache-arrow'
+import type { IngestConfig } from '../config/config.ts'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import { resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
+import { arrowBatchOf, arrowSchemaOf } from '../delta/arrow.ts'
+import { ConfigError } from '../error.ts'
+import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
+import { chunksOfMessages } from '../kafka/message-chunk.ts'
+import { badRecordError, rejectRecord } from './bad-record.ts'
+import { Epoch } from './epoch.ts'
+import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
+
+/**
+ * The columns of the configured table, partition and metadata columns included, as an Arrow schema.
+ *
+ * @param config of several pipelines the first one counts
+ * @throws ConfigError where no `delta.schema` is declared: the columns are the table's, see `DeltaWriter.getTableSchema`
+ */
+export function createArrowSchema(config: IngestConfig | PipelineConfig): Schema {
+  return arrowSchemaOf(layoutOf(pipelineOf(config)).schema)
+}
+
+/**
+ * Decodes messages to columns and wraps them as Arrow. Rows are in the order of the messages within each topic partition,
+ * one partition after the other; bad records and tombstones fare as `processing.on_bad_record` and `on_null_value` say;
+ * of messages with the same offset one is taken.
+ *
+ * @param config of several pipelines the first one counts
+ * @throws SerializationError for a bad record under `on_bad_record: stop`; ConfigError as {@link createArrowSchema}
+ */
+export function convertToArrowBatch(
+  messages: MessageBatch | Iterable<KafkaMessage>,
+  config: IngestConfig | PipelineConfig,
+): RecordBatch {
+  const pipeline = pipelineOf(config)
+  const { processing } = pipeline
+  const epoch = new Epoch(layoutOf(pipeline), processing.onNullValue, Number.POSITIVE_INFINITY)
+  const queue = new RecordQueue(recordBatchMaxBytes(processing))
+  queue.push(messages instanceof MessageBatch ? messages.chunks : chunksOf(messages))
+  while (!queue.isEmpty) {
+    if (!queue.advanceBatch()) {
+      queue.endChunk()
+      continue
+    }
+    const bad = epoch.appendRecords(queue, Number.POSITIVE_INFINITY, 0)
+    if (bad !== null && rejectRecord(pipeline, bad) === 'stop') {
+      throw badRecordError(pipeline, bad, pipeline.delta.tableName)
+    }
+  }
+  return arrowBatchOf(epoch.cut().batch)
+}
+
+function chunksOf(messages: Iterable<KafkaMessage>): ReturnType<typeof chunksOfMessages>['chunks'] {
+  const known = new Map<string, { topic: string; topicId: string; partition: number }>()
+  return chunksOfMessages(messages, (topic, partition) => {
+    const key = `${topic}:${partition}`
+    const found = known.get(key) ?? { topic, topicId: topic, partition }
+    known.set(key, found)
+    return found
+  }).chunks
+}
+
+function pipelineOf(config: IngestConfig | PipelineConfig): PipelineConfig {
+  if (!('pipelines' in config)) return config
+  const [first] = config.pipelines
+  if (first === undefined) throw new ConfigError('CONFIG_INVALID', 'the configuration has no pipelines')
+  return first
+}
+
+function layoutOf({ name, delta }: PipelineConfig): TableLayout {
+  if (delta.schema !== null) return resolveTableLayout(delta)
+  throw new ConfigError('CONFIG_INVALID', `pipeline \`${name}\` declares no \`delta.schema\``, {
+    hint: 'declare `delta.schema`, or ask `DeltaWriter.getTableSchema` for the columns of the table that exists',
+  })
+}

@@ -1,0 +1,252 @@
+/**
+ * Writes a batch, its beginning and end known: trim, decode, commit, and again from the table where another writer was
+ * first. What the loop of `pipeline.ts` does for a stream.
+ *
+ * @module
+ */
+import { setImmediate } from 'node:timers/promises'
+import type { Runtime } from '@stream-ingest/delta'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import { KafkaError } from '../error.ts'
+import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import { badRecordError, rejectRecord } from './bad-record.ts'
+import { type OffsetGap, trimBatch } from './batch-trim.ts'
+import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
+import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
+import type { OpenedTable } from './open-table.ts'
+import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
+import { appIdOf } from './start-position.ts'
+
+/** Times that another writer of this pipeline may be first during one batch. */
+const FENCED_MAX = 20
+const FENCED_DELAY_MS = 50
+/** Decoding gives way to I/O after this long. */
+const DECODE_SLICE_MS = 10
+
+/** What a batch came to. `messages = rowsWritten + badRecords + skipped`; duplicates are not among them. */
+export interface BatchCounts {
+  messages: number
+  rowsWritten: number
+  filesWritten: number
+  bytesWritten: number
+  /** Commits made: several for a large batch, none where everything was in the table. */
+  commits: number
+  /** Left out by `on_bad_record: skip`. */
+  badRecords: number
+  /** Tombstones left out by `on_null_value: skip`. */
+  skipped: number
+  /** Messages that the table had already, or that the batch held twice. */
+  duplicates: number
+  /** Records of aborted transactions in the offsets that were passed. */
+  filtered: number
+  /**
+   * Offsets between the table's next one and the batch's first: compaction, transactions, or messages that were never
+   * handed in. The writer cannot tell which.
+   */
+  readonly gaps: OffsetGap[]
+}
+
+export function emptyBatchCounts(): BatchCounts {
+  return {
+    messages: 0,
+    rowsWritten: 0,
+    filesWritten: 0,
+    bytesWritten: 0,
+    commits: 0,
+    badRecords: 0,
+    skipped: 0,
+    duplicates: 0,
+    filtered: 0,
+    gaps: [],
+  }
+}
+
+type Progress = 'done' | 'fenced'
+
+export class BatchWriter {
+  private readonly config: PipelineConfig
+  private readonly table: OpenedTable
+  private readonly runtime: Runtime
+  private readonly limits: FlushLimits
+  private readonly batchMaxBytes: number
+  private readonly epoch: Epoch
+  private readonly queue: RecordQueue
+  /** How far this batch's own commits came: what the table holds up to there is no duplicate. */
+  private readonly own = new Map<TopicPartition, bigint>()
+  private counts: BatchCounts = emptyBatchCounts()
+  private epochNumber = 0
+
+  constructor(config: PipelineConfig, table: OpenedTable, runtime: Runtime) {
+    this.config = config
+    this.table = table
+    this.runtime = runtime
+    this.limits = flushLimits(config)
+    this.batchMaxBytes = recordBatchMaxBytes(config.processing)
+    this.epoch = new Epoch(table.layout, config.processing.onNullValue, this.limits.tablePartitions)
+    this.queue = new RecordQueue(this.batchMaxBytes)
+  }
+
+  /**
+   * Writes what the table does not hold yet. One call at a time.
+   *
+   * @param counts is added to as commits are made, so that it also tells what a failed call did
+   */
+  async write(batch: readonly SourceChunk[], counts: BatchCounts): Promise<void> {
+    this.counts = counts
+    this.own.clear()
+    let chunks = batch
+    try {
+      for (let fencedCount = 0; ; ) {
+        chunks = this.trim(chunks)
+        if ((await this.writeChunks(chunks)) === 'done') return
+        fencedCount++
+        await this.restartFromTable(fencedCount)
+      }
+    } finally {
+      // A call that failed leaves nothing behind for the next one.
+      this.forget()
+    }
+  }
+
+  private trim(chunks: readonly SourceChunk[]): readonly SourceChunk[] {
+    const { pipelineId } = this.config
+    const trimmed = trimBatch(
+      chunks.flatMap(chunk => this.withoutOwn(chunk)),
+      tp => this.table.writer?.nextOffset(appIdOf(pipelineId, tp)) ?? null,
+      this.batchMaxBytes,
+    )
+    this.counts.duplicates += trimmed.duplicates
+    for (const gap of trimmed.gaps) {
+      const isKnown = this.counts.gaps.some(
+        ({ topic, partition, fromOffset }) =>
+          topic === gap.topic && partition === gap.partition && fromOffset === gap.fromOffset,
+      )
+      if (!isKnown) this.counts.gaps.push(gap)
+    }
+    return trimmed.chunks
+  }
+
+  private withoutOwn(chunk: SourceChunk): SourceChunk[] {
+    const own = this.own.get(chunk.topicPartition)
+    if (own === undefined || own <= chunk.fromOffset) return [chunk]
+    return own >= chunk.nextOffset ? [] : [{ ...chunk, fromOffset: own }]
+  }
+
+  private async writeChunks(chunks: readonly SourceChunk[]): Promise<Progress> {
+    this.queue.push(chunks)
+    try {
+      return (await this.decode()) === 'fenced' ? 'fenced' : await this.flush()
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      // A batch that is damaged: what came before is sound, and the next call meets the damage again.
+      if ((await this.flush()) === 'fenced') return 'fenced'
+      throw error
+    }
+  }
+
+  /** Decodes all there is, with commits where the limits demand them. */
+  private async decode(): Promise<Progress> {
+    const { epoch, queue, runtime, limits } = this
+    let sliceStartedMs = runtime.monotonicMs()
+    while (!queue.isEmpty) {
+      if (this.dueFlush() !== null && (await this.flush()) === 'fenced') return 'fenced'
+      if (!queue.advanceBatch()) {
+        epoch.endChunk(queue, runtime.now())
+        continue
+      }
+      const bad = epoch.appendRecords(queue, limits.messages - epoch.messageCount, runtime.now())
+      if (bad !== null && (await this.reject(bad)) === 'fenced') return 'fenced'
+      if (runtime.monotonicMs() - sliceStartedMs < DECODE_SLICE_MS) continue
+      await setImmediate()
+      sliceStartedMs = runtime.monotonicMs()
+    }
+    return 'done'
+  }
+
+  private async reject(bad: BadRecord): Promise<Progress> {
+    if (rejectRecord(this.config, bad) === 'skip') return 'done'
+    this.epoch.excludeLast(bad)
+    if ((await this.flush()) === 'fenced') return 'fenced'
+    throw badRecordError(this.config, bad, this.tableUri)
+  }
+
+  private dueFlush(): ReturnType<typeof flushReason> {
+    const { epoch } = this
+    const { sizeBytes } = epoch
+    const facts = {
+      messageCount: epoch.messageCount,
+      hasProgress: epoch.hasProgress,
+      estimatedFileSizeBytes: sizeBytes * epoch.largestShare * (this.table.writer?.encodedRatio ?? 0.5),
+      memoryBytes: sizeBytes,
+      tablePartitionCount: epoch.tablePartitionCount,
+      // The batch is all here: its age decides nothing.
+      ageMs: 0,
+      stopRequested: false,
+      deadlineReached: false,
+      endReached: this.queue.isEmpty,
+    }
+    return flushReason(facts, this.limits)
+  }
+
+  /** Commits what is decoded, if it is anything. */
+  private async flush(): Promise<Progress> {
+    const { config, epoch, runtime } = this
+    const { writer } = this.table
+    if (!epoch.hasProgress) return 'done'
+    const reason = this.dueFlush() ?? 'stop'
+    const cut = epoch.cut()
+    const columns = epochColumns(cut, {
+      pipelineId: config.pipelineId,
+      epochNumber: ++this.epochNumber,
+      committed: tp => writer?.nextOffset(appIdOf(config.pipelineId, tp)) ?? null,
+    })
+    if (writer === null || config.processing.dryRun) {
+      this.count(cut, writer?.planEpoch(columns) ?? [])
+      return 'done'
+    }
+    const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime)
+    if (outcome.status === 'fenced') return 'fenced'
+    // Crash from here on: the commit stands, and whoever writes the batch again finds it in the table.
+    for (const { topicPartition, nextOffset } of cut.ranges) this.own.set(topicPartition, nextOffset)
+    this.counts.commits++
+    this.count(cut, outcome.files)
+    await keepUpLog(writer, config.name, outcome.version, runtime)
+    return 'done'
+  }
+
+  private count({ counts }: EpochCut, files: readonly { readonly sizeBytes: number }[]): void {
+    const total = this.counts
+    total.messages += counts.messages
+    total.rowsWritten += counts.rows
+    total.badRecords += counts.badRecords
+    total.skipped += counts.skipped
+    total.filtered += counts.filtered
+    total.filesWritten += files.length
+    for (const { sizeBytes } of files) total.bytesWritten += sizeBytes
+  }
+
+  /** Another writer was first: what is decoded may be in the table already. */
+  private async restartFromTable(fencedCount: number): Promise<void> {
+    if (fencedCount > FENCED_MAX) {
+      throw new KafkaError(
+        'PIPELINE_FENCED',
+        `another process commits to ${this.tableUri} as \`${this.config.pipelineId}\` and was first ${fencedCount} times during one batch`,
+      )
+    }
+    this.forget()
+    // Lets one of two equal writers get ahead.
+    await this.runtime.delay(this.runtime.random() * FENCED_DELAY_MS * fencedCount)
+    await this.table.writer?.table.reload()
+  }
+
+  private forget(): void {
+    // Cut in vain, the builders would forget how large a batch is.
+    if (this.epoch.hasProgress || this.epoch.messageCount > 0) this.epoch.cut()
+    this.queue.clear()
+  }
+
+  private get tableUri(): string {
+    return this.table.writer?.table.store.uri ?? this.config.delta.tableName
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * `DeltaWriter`: batches of messages into a table, for programs that do the consuming themselves.
+ *
+ * The guarantee is the pipeline's: the offsets are in the commit, so that a batch that comes again changes nothing.
+ *
+ * @module
+ */
+import {
+  loadTableState,
+  type ObjectStore,
+  type Runtime,
+  systemRuntime,
+  type VacuumOptions,
+  type VacuumResult,
+  vacuumTable,
+} from '@stream-ingest/delta'
+import type { Schema } from 'apache-arrow'
+import type { IngestConfig } from '../config/config.ts'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import { resolveTableLayout } from '../config/table-layout.ts'
+import { arrowSchemaOf } from '../delta/arrow.ts'
+import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
+import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
+import { chunksOfMessages } from '../kafka/message-chunk.ts'
+import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import { S3Client } from '../s3/s3-client.ts'
+import { type BatchCounts, BatchWriter, emptyBatchCounts } from './batch-writer.ts'
+import { type OpenedTable, type OpenTableOptions, openTable } from './open-table.ts'
+import { readTableMetrics, type TableMetrics } from './table-metrics.ts'
+
+const HOUR_MS = 60 * 60 * 1000
+
+export interface DeltaWriterOptions {
+  /** Which pipeline of a configuration with several. */
+  readonly pipeline?: string
+  readonly runtime?: Runtime
+  /** In place of the configured one, rooted where the tables' folders are. */
+  readonly store?: ObjectStore
+}
+
+/** What one call of `writeBatch` came to. */
+export interface WriteResult extends Readonly<BatchCounts> {
+  /** Of the table after the call; null where a dry run found no table. */
+  readonly version: number | null
+}
+
+export interface DeltaWriterHealth {
+  readonly ok: boolean
+  /** Null where there is no table yet, or no answer. */
+  readonly version: number | null
+  /** Why not; null where `ok`. */
+  readonly error: StreamIngestError | null
+}
+
+interface Opened extends OpenedTable {
+  readonly batches: BatchWriter
+}
+
+/**
+ * Calls may overlap: they are done one after the other. What they throw is a {@link StreamIngestError}; anything that
+ * is not listed comes from opening the table and committing: ConfigError, DeltaError, S3Error.
+ */
+export class DeltaWriter {
+  private readonly config: PipelineConfig
+  private readonly runtime: Runtime
+  private readonly lake: S3Client
+  /** One object for each topic partition of plain messages: progress hangs on its identity. */
+  private readonly namedPartitions = new Map<string, TopicPartition>()
+  private opened: Opened | null = null
+  private turn: Promise<unknown> = Promise.resolve()
+
+  /**
+   * Makes no request.
+   *
+   * @throws ConfigError `CONFIG_INVALID` where the configuration has several pipelines and `options.pipeline` names none
+   *   of them
+   */
+  constructor(config: IngestConfig | PipelineConfig, options: DeltaWriterOptions = {}) {
+    this.config = 'pipelines' in config ? pipelineNamed(config, options.pipeline) : config
+    this.runtime = options.runtime ?? systemRuntime
+    this.lake = new S3Client(this.config.s3, {
+      runtime: this.runtime,
+      processing: this.config.processing,
+      ...(options.store === undefined ? {} : { store: options.store }),
+    })
+  }
+
+  /**
+   * Writes messages and their offsets, in one commit or, for a large batch, several. Messages below the table's next
+   * offset are left out, so that a batch may come any number of times; of several writers of one pipeline one is first,
+   * and the others find that the messages are there. The table is created where the configuration allows it.
+   *
+   * A `MessageBatch` knows the ids of its topics. Plain messages do not: there the topic's name stands in for the id in
+   * the table's offsets, and a topic that is deleted and created again is not told from the former. Write the messages
+   * of one topic one way or the other: the offsets of the two are kept apart.
+   *
+   * @throws SerializationError for a bad record under `on_bad_record: stop`, after everything before it was committed
+   * @throws KafkaError for a damaged batch, after everything before it was committed; `PIPELINE_FENCED`
+   */
+  writeBatch(messages: MessageBatch | Iterable<KafkaMessage>): Promise<WriteResult> {
+    return this.inTurn(async () => {
+      const counts = emptyBatchCounts()
+      const chunks = this.chunksOf(messages, counts)
+      const { writer, batches } = await this.open()
+      await batches.write(chunks, counts)
+      return { ...counts, version: writer?.table.state.version ?? null }
+    })
+  }
+
+  /**
+   * Creates the table where there is none, also under `create_table: false`; in a dry run nothing is created.
+   *
+   * @returns whether this call created it
+   * @throws DeltaError `TABLE_SCHEMA_MISMATCH` for a table that the configuration does not fit
+   */
+  createTableIfNotExists(): Promise<boolean> {
+    return this.inTurn(async () => {
+      if (this.opened?.writer != null) return false
+      return (await this.open({ create: true })).created
+    })
+  }
+
+  /**
+   * The columns as an Arrow schema: those of the table, or where there is none those that it would be created with.
+   *
+   * @throws DeltaError `DELTA_TABLE_NOT_FOUND` where there is neither a table nor a configured schema
+   */
+  getTableSchema(): Promise<Schema> {
+    return this.inTurn(async () => {
+      const state = await loadTableState(this.store, { nowMs: this.runtime.now() })
+      if (state !== null) return arrowSchemaOf(state.schema)
+      if (this.config.delta.schema === null) throw this.tableNotFound()
+      return arrowSchemaOf(resolveTableLayout(this.config.delta).schema)
+    })
+  }
+
+  /**
+   * Compaction is not in this release.
+   *
+   * @throws DeltaError `CONFIG_UNSUPPORTED`, always
+   */
+  async optimizeTable(): Promise<never> {
+    throw new DeltaError('CONFIG_UNSUPPORTED', `compacting ${this.store.uri} comes in a later release`, {
+      hint: 'until then raise `processing.batch_timeout_ms` for larger files, or run OPTIMIZE with another engine',
+      context: { table: this.store.uri },
+    })
+  }
+
+  /**
+   * Deletes files that have not been part of the table for `retentionHours`.
+   *
+   * @throws DeltaError `DELTA_RETENTION_TOO_SHORT` for less than a day, and for less than the table's
+   *   `delta.deletedFileRetentionDuration` unless `allowShortRetention` is set; `DELTA_TABLE_NOT_FOUND`
+   */
+  vacuumTable(
+    retentionHours: number,
+    options: Pick<VacuumOptions, 'allowShortRetention' | 'dryRun' | 'signal'> = {},
+  ): Promise<VacuumResult> {
+    const vacuum = { ...options, retentionMs: retentionHours * HOUR_MS, runtime: this.runtime }
+    return this.inTurn(() => vacuumTable(this.store, vacuum))
+  }
+
+  /**
+   * What the newest version holds. Reads the list of files.
+   *
+   * @throws DeltaError `DELTA_TABLE_NOT_FOUND`
+   */
+  getTableMetrics(): Promise<TableMetrics> {
+    return this.inTurn(async () => {
+      const metrics = await readTableMetrics(this.store, this.runtime.now())
+      if (metrics === null) throw this.tableNotFound()
+      return metrics
+    })
+  }
+
+  /** Reads the table's newest version. Never throws for an operational failure. */
+  async healthCheck(): Promise<DeltaWriterHealth> {
+    try {
+      const state = await loadTableState(this.store, { nowMs: this.runtime.now() })
+      return { ok: true, version: state?.version ?? null, error: null }
+    } catch (error) {
+      return { ok: false, version: null, error: StreamIngestError.from(error) }
+    }
+  }
+
+  /** Waits for what is under way and gives up connections. */
+  async close(): Promise<void> {
+    await this.turn
+    await this.lake.close()
+  }
+
+  private get store(): ObjectStore {
+    return this.lake.tableStore(this.config.delta.tableName)
+  }
+
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.turn
+    const done = before.then(work)
+    // A call that failed is its caller's to know of, not the next one's.
+    this.turn = done.catch(() => {})
+    try {
+      return await done
+    } catch (error) {
+      throw StreamIngestError.from(error)
+    }
+  }
+
+  private async open(options: OpenTableOptions = {}): Promise<Opened> {
+    if (this.opened !== null) return this.opened
+    const table = await openTable(this.config, this.lake, this.runtime, options)
+    const opened = { ...table, batches: new BatchWriter(this.config, table, this.runtime) }
+    // A dry run without a table looks again: somebody may have created one.
+    if (table.writer !== null) this.opened = opened
+    return opened
+  }
+
+  private chunksOf(
+    messages: MessageBatch | Iterable<KafkaMessage>,
+    counts: BatchCounts,
+  ): readonly SourceChunk[] {
+    if (messages instanceof MessageBatch) return messages.chunks
+    const { chunks, repeatedCount } = chunksOfMessages(messages, (topic, partition) =>
+      this.namedPartition(topic, partition),
+    )
+    counts.duplicates += repeatedCount
+    return chunks
+  }
+
+  private namedPartition(topic: string, partition: number): TopicPartition {
+    const key = `${topic}:${partition}`
+    let found = this.namedPartitions.get(key)
+    if (found === undefined) {
+      found = { topic, topicId: topic, partition }
+      this.namedPartitions.set(key, found)
+    }
+    return found
+  }
+
+  private tableNotFound(): DeltaError {
+    const { uri } = this.store
+    return new DeltaError('DELTA_TABLE_NOT_FOUND', `there is no Delta table at ${uri}`, {
+      context: { table: uri },
+    })
+  }
+}
+
+function pipelineNamed({ pipelines }: IngestConfig, name: string | undefined): PipelineConfig {
+  const found =
+    name === undefined && pipelines.length === 1 ? pipelines[0] : pipelines.find(p => p.name === name)
+  if (found !== undefined) return found
+  const names = pipelines.map(p => `\`${p.name}\``).join(', ')
+  const problem = name === undefined ? 'name one' : `none of them is called \`${name}\``
+  throw new ConfigError('CONFIG_INVALID', `the configuration has the pipelines ${names}: ${problem}`, {
+    hint: 'pass `{ pipeline: NAME }`',
+  })
+}
