@@ -15,6 +15,8 @@ import { partsEnvironment } from './real-parts.ts'
 const ENTRY = fileURLToPath(new URL('../../bin/stream-ingest.js', import.meta.url))
 /** A process that hangs is killed, so that the test that started it says so. */
 const RUN_MAX_MS = 5 * 60_000
+/** Three times the longest that anything here takes: topics are looked up again for new partitions every 30 seconds. */
+const LINE_WAIT_MS_MAX = 90_000
 
 /** The document of `run --json`, as far as the tests look at it. Offsets here are small. */
 export interface RunDocument {
@@ -106,6 +108,15 @@ export class IngestProcess {
   }
 
   async #until<T>(find: () => T | undefined, what: string): Promise<T> {
+    const overdue = setTimeout(() => this.#child.kill('SIGKILL'), LINE_WAIT_MS_MAX)
+    try {
+      return await this.#untilFound(find, what)
+    } finally {
+      clearTimeout(overdue)
+    }
+  }
+
+  async #untilFound<T>(find: () => T | undefined, what: string): Promise<T> {
     for (;;) {
       const found = find()
       if (found !== undefined) return found
