@@ -96,6 +96,15 @@ function lifeCycle(line: Line): (() => void)[] {
         `${e.pipeline}  ${formatCount(e.rowCount)} rows in ${formatCount(e.commitCount)} commits, stopped cleanly${e.version === null ? '' : ` at v${e.version}`}; uncommitted 0`,
       ),
     ),
+    subscribe('pipeline:retrying', e => {
+      const error = errorFields(e.error)
+      line(
+        'warn',
+        'retrying',
+        { ...e, error },
+        `${e.pipeline}  ${String(error.code)}: ${String(error.message)}; again from the table in ${e.delayMs} ms (attempt ${e.attempt})`,
+      )
+    }),
     subscribe('pipeline:failed', e => {
       const error = errorFields(e.error)
       line(

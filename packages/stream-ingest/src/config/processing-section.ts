@@ -43,7 +43,8 @@ export const processingSection = section(
       description: 'Another name for `memory_limit`.',
     }),
     max_retries: withDefault<number>(integer({ min: 0, max: RETRIES_MAX }), 3, {
-      description: 'Attempts after the first one, where a write may succeed later.',
+      description:
+        'How often a request to the store is repeated, and after that the pipeline started again from the table. A commit starts the count anew.',
     }),
     retry_base_delay_ms: withDefault<number>(milliseconds({ min: 1, max: MS_PER_DAY }), 200, {
       description: 'Longest wait before the second attempt; it doubles with each one, with full jitter.',

@@ -42,6 +42,8 @@ export interface IngestEvents {
     commitCount: number
   }
   'pipeline:failed': { pipeline: string; error: unknown }
+  /** It starts again from the table after the delay; nothing is lost. */
+  'pipeline:retrying': { pipeline: string; error: unknown; attempt: number; delayMs: number }
   'batch:read': {
     pipeline: string
     topic: string

@@ -8,9 +8,9 @@ import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
 import { StreamIngestError } from '../error.ts'
-import { publish } from '../observe/event.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
 import type { MessageSource } from '../kafka/message-source.ts'
+import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
 import { openTable } from './open-table.ts'
@@ -185,7 +185,10 @@ export class StreamIngestProcessor {
     let hasStarted = false
     for (let failureCount = 1; ; failureCount++) {
       const commitsBefore = this.metrics.get(config.name)?.commits ?? 0
-      const leftMs = options.runtimeLimitMs === undefined ? {} : { runtimeLimitMs: Math.max(0, options.runtimeLimitMs - (this.runtime.monotonicMs() - startedMs)) }
+      const leftMs =
+        options.runtimeLimitMs === undefined
+          ? {}
+          : { runtimeLimitMs: Math.max(0, options.runtimeLimitMs - (this.runtime.monotonicMs() - startedMs)) }
       const outcome = await this.attemptPipeline(config, { ...options, ...leftMs })
       const result = outcome.result === null ? null : this.sinceFirstStart(outcome.result, starts)
       const { error } = outcome

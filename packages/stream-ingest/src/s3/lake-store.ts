@@ -7,7 +7,8 @@ import { type ObjectStore, openStore, S3ObjectStore, type S3StoreOptions } from 
 import type { ProcessingConfig, S3Config } from '../config/ingest-config.ts'
 
 /**
- * Makes no request. `processing.max_retries` bounds the attempts of one S3 request; nothing above repeats them.
+ * Makes no request. `processing.max_retries` bounds how often the S3 client repeats a request; a pipeline that fails all
+ * the same starts again from its table, as often.
  */
 export function openLakeStore(
   config: S3Config,
