@@ -137,6 +137,8 @@ async function loadFromChecksum(
 ): Promise<TableState | null> {
   const { version, checksumVersion, checkpoint, hasTipCommit } = segment
   if (checksumVersion === null) return null
+  // The one commit of a new table says it all itself.
+  if (checkpoint === null && version === 0) return null
   // The newest commit is read even where a checksum covers it: a damaged commit must not hide behind one.
   const [checksum, tip] = await Promise.all([
     readChecksum(store, checksumVersion, request),

@@ -11,13 +11,9 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import {
-  type DataType,
-  formatDecimal,
-  type StructField,
-  type StructType,
-  type TableRow,
-} from '@stream-ingest/delta'
+import { formatDecimal } from '../src/decimal-text.ts'
+import type { TableRow } from '../src/operation/scan.ts'
+import type { DataType, StructField, StructType } from '../src/schema.ts'
 
 export class ContentHash {
   readonly #fields: readonly StructField[]
