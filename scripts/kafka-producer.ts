@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import {
   Admin,
   Connection,
+  FetchIsolationLevels,
   listOffsetsV9,
   produceV11,
   ResponseError,
@@ -35,6 +36,7 @@ const REQUEST_TIMEOUT_MS = 60_000
 const LEADER_WAIT_MS_MAX = 30_000
 const LEADER_POLL_MS = 20
 const EARLIEST = -2n
+const LATEST = -1n
 const IN_FLIGHT_MAX = 5
 const BATCH_RECORDS_DEFAULT = 1000
 
@@ -96,6 +98,32 @@ export class KafkaProducer {
   async deleteRecords(topic: string, partition: number, beforeOffset: bigint): Promise<void> {
     await this.#admin.deleteRecords({
       topics: [{ name: topic, partitions: [{ partition, offset: beforeOffset }] }],
+    })
+  }
+
+  /** The end of each partition: for readers of committed transactions the first offset of one that is still open. */
+  async endOffsets(
+    topic: string,
+    partitionCount: number,
+    isolation: 'committed' | 'uncommitted',
+  ): Promise<readonly bigint[]> {
+    const partitions = Array.from({ length: partitionCount }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: LATEST,
+    }))
+    const [listed] = await this.#admin.listOffsets({
+      topics: [{ name: topic, partitions }],
+      isolationLevel:
+        isolation === 'committed'
+          ? FetchIsolationLevels.READ_COMMITTED
+          : FetchIsolationLevels.READ_UNCOMMITTED,
+    })
+    const offsets = new Map(listed?.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset]))
+    return partitions.map(({ partitionIndex }) => {
+      const offset = offsets.get(partitionIndex)
+      if (offset === undefined)
+        throw new Error(`the broker answered nothing about ${topic}[${partitionIndex}]`)
+      return offset
     })
   }
 

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePorts } from './free-port.ts'
 import { mavenClassPath, requireJava, runToSuccess } from './installation.ts'
@@ -13,6 +13,7 @@ import { hasCoordinator } from './kafka-probe.ts'
 import {
   type ManagedProcess,
   type ProcessIdentity,
+  signalProcess,
   startProcess,
   stopProcess,
   waitUntilReady,
@@ -23,6 +24,7 @@ export const KAFKA_PASSWORD = 'alice-secret'
 /** Above ten megabytes, so that a message of that size can be tested. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 const READY_TIMEOUT_MS = 120_000
+const CONFIG_FILE = 'server.properties'
 const LOG4J = fileURLToPath(new URL('kafka/log4j2.properties', import.meta.url))
 
 export interface KafkaServer {
@@ -46,7 +48,7 @@ export async function startKafka(options: { readonly folder: string }): Promise<
   const classPath = await installKafka()
   const [port, saslPort, controllerPort] = (await freePorts(3)) as [number, number, number]
   await mkdir(options.folder, { recursive: true })
-  const configPath = join(options.folder, 'server.properties')
+  const configPath = join(options.folder, CONFIG_FILE)
   const config = serverProperties({
     port,
     saslPort,
@@ -55,6 +57,31 @@ export async function startKafka(options: { readonly folder: string }): Promise<
   })
   await writeFile(configPath, config)
   await formatStorage(classPath, configPath)
+  return launch(classPath, configPath, port, saslPort)
+}
+
+/**
+ * Kills the broker and starts it again: same ports, same data, as after a crash of the machine's process. It reads its
+ * logs through first, so nothing that it acknowledged is lost.
+ */
+export async function restartKafkaAfterCrash(kafka: KafkaServer): Promise<KafkaServer> {
+  signalProcess(kafka.process, 'SIGKILL')
+  await stopProcess(kafka.process)
+  const classPath = await installKafka()
+  const configPath = join(dirname(kafka.logPath), CONFIG_FILE)
+  return launch(classPath, configPath, portOf(kafka.bootstrapServers), portOf(kafka.saslBootstrapServers))
+}
+
+function portOf(server: string): number {
+  return Number(server.slice(server.lastIndexOf(':') + 1))
+}
+
+async function launch(
+  classPath: string,
+  configPath: string,
+  port: number,
+  saslPort: number,
+): Promise<KafkaServer> {
   const server = await startProcess({
     command: 'java',
     args: [
@@ -67,7 +94,7 @@ export async function startKafka(options: { readonly folder: string }): Promise<
       'kafka.Kafka',
       configPath,
     ],
-    logPath: join(options.folder, 'kafka.log'),
+    logPath: join(dirname(configPath), 'kafka.log'),
   })
   await readyOrStopped(server, port)
   return {

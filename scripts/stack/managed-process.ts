@@ -140,7 +140,8 @@ function logTail(path: string): string {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
 }
 
-function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+/** Nothing happens where it is gone. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isRunning(identity)) return
   try {
     process.kill(identity.pid, signal)
