@@ -7,7 +7,9 @@
  * @module
  */
 import type { Action, Sidecar } from './action.ts'
-import { parseCommit, toAction } from './action-codec.ts'
+import { parseCommit } from './action-codec.ts'
+import { readActionRows } from './checkpoint-rows.ts'
+import type { ActionColumn } from './checkpoint-schema.ts'
 import { DeltaLakeError } from './error.ts'
 import { decodeFilePath, locateFile } from './file-path.ts'
 import { SIDECAR_PREFIX } from './log-path.ts'
@@ -17,48 +19,10 @@ import type { ObjectStore, RequestOptions } from './store/object-store.ts'
 
 const STATE_COLUMNS = ['protocol', 'metaData', 'txn', 'domainMetadata', 'sidecar'] as const
 
-/** Fields of `add` and `remove` that are read; the parsed statistics and partition values beside them are not. */
-const FILE_FIELDS: Readonly<Record<'add' | 'remove', readonly string[]>> = {
-  add: [
-    'path',
-    'partitionValues',
-    'size',
-    'modificationTime',
-    'dataChange',
-    'stats',
-    'tags',
-    'deletionVector',
-    'baseRowId',
-    'defaultRowCommitVersion',
-    'clusteringProvider',
-  ],
-  remove: [
-    'path',
-    'deletionTimestamp',
-    'dataChange',
-    'extendedFileMetadata',
-    'partitionValues',
-    'size',
-    'deletionVector',
-    'baseRowId',
-    'defaultRowCommitVersion',
-  ],
-}
-
 export interface CheckpointState {
   /** Everything but files and sidecars. */
   readonly actions: readonly Action[]
   readonly sidecars: readonly Sidecar[]
-}
-
-export interface CheckpointBatch {
-  /** Of the one kind that was asked for. */
-  readonly actions: readonly Action[]
-  /**
-   * Adds whose statistics the checkpoint holds only as `stats_parsed`: they come without `stats`, and a checkpoint that
-   * is written from them would lose those.
-   */
-  readonly parsedStatsOnlyCount: number
 }
 
 /**
@@ -81,16 +45,15 @@ export async function readCheckpointState(
     if (checkpoint.format === 'json') for (const action of await readJson(store, key, options)) take(action)
     else {
       const file = await openCheckpointFile(store, key, sizeBytes, options)
-      for (let group = 0; group < file.rowGroupCount; group++) {
-        for (const action of await readActions(file, group, STATE_COLUMNS)) take(action)
-      }
+      for await (const batch of readRows(file, STATE_COLUMNS)) for (const action of batch) take(action)
     }
   }
   return { actions, sidecars }
 }
 
 /**
- * Reads the files, or the tombstones, a row group at a time, first the checkpoint's own and then its sidecars'.
+ * Reads the files, or the tombstones, in batches, first the checkpoint's own and then its sidecars'. An add whose
+ * statistics are there only as typed columns gets their JSON text.
  *
  * @param sidecars as {@link readCheckpointState} gave them
  * @throws DeltaLakeError `DELTA_LOG_CORRUPT` naming the file, and what the store throws
@@ -101,16 +64,15 @@ export async function* readCheckpointFiles(
   sidecars: readonly Sidecar[],
   column: 'add' | 'remove',
   options?: RequestOptions,
-): AsyncGenerator<CheckpointBatch> {
+): AsyncGenerator<readonly Action[]> {
   for (const { key, sizeBytes } of checkpoint.files) {
     if (checkpoint.format === 'json') {
-      const actions = (await readJson(store, key, options)).filter(a => column in a)
-      yield { actions, parsedStatsOnlyCount: 0 }
-    } else yield* readFileColumn(await openCheckpointFile(store, key, sizeBytes, options), column)
+      yield (await readJson(store, key, options)).filter(a => column in a)
+    } else yield* readRows(await openCheckpointFile(store, key, sizeBytes, options), [column])
   }
   for (const { path, sizeInBytes } of sidecars) {
     const key = locateSidecar(path, store.uri)
-    yield* readFileColumn(await openCheckpointFile(store, key, sizeInBytes, options), column)
+    yield* readRows(await openCheckpointFile(store, key, sizeInBytes, options), [column])
   }
 }
 
@@ -125,58 +87,15 @@ function locateSidecar(path: string, tableUri: string): string {
   )
 }
 
-async function* readFileColumn(file: ParquetFile, column: 'add' | 'remove'): AsyncGenerator<CheckpointBatch> {
-  const hasParsedStats = file.hasColumn('add.stats_parsed')
-  for (let group = 0; group < file.rowGroupCount; group++) {
-    const actions = await readActions(file, group, [column])
-    let parsedStatsOnlyCount = 0
-    if (hasParsedStats) {
-      for (const action of actions)
-        if ('add' in action && action.add.stats === undefined) parsedStatsOnlyCount++
-    }
-    yield { actions, parsedStatsOnlyCount }
-  }
-}
-
-async function readActions(
-  file: ParquetFile,
-  group: number,
-  columns: readonly ((typeof STATE_COLUMNS)[number] | 'add' | 'remove')[],
-): Promise<Action[]> {
-  // Most row groups of a large checkpoint hold nothing but files: their statistics save reading the rest.
-  const present = columns.filter(column => !file.isAllNull(group, column))
-  const paths = present.flatMap(column =>
-    column === 'add' || column === 'remove'
-      ? FILE_FIELDS[column].map(field => `${column}.${field}`)
-      : [column],
-  )
+async function* readRows(file: ParquetFile, columns: readonly ActionColumn[]): AsyncGenerator<Action[]> {
   const corrupt = (message: string): DeltaLakeError => corruptCheckpoint(file.key, message)
-  let read: Awaited<ReturnType<ParquetFile['readRowGroup']>>
-  try {
-    read = await file.readRowGroup(group, paths)
-  } catch (cause) {
-    throw wrapped(file.key, cause)
-  }
-  const actions: Action[] = []
-  for (const column of present) {
-    const bodies = read.get(column) ?? []
-    for (let row = 0; row < bodies.length; row++) {
-      const body = bodies[row]
-      if (body === null || body === undefined) continue
-      const action = toAction(
-        { [column]: column === 'add' || column === 'remove' ? withDefaults(body) : body },
-        corrupt,
-      )
-      if (action !== null) actions.push(action)
+  for (let group = 0; group < file.rowGroupCount; group++) {
+    try {
+      yield* readActionRows(file, group, columns, corrupt)
+    } catch (cause) {
+      throw wrapped(file.key, cause)
     }
   }
-  return actions
-}
-
-/** Readers must not depend on these in a checkpoint, so writers leave them out. */
-function withDefaults(body: Record<string, unknown>): Record<string, unknown> {
-  body.dataChange ??= false
-  return body
 }
 
 async function readJson(store: ObjectStore, key: string, options?: RequestOptions): Promise<Action[]> {

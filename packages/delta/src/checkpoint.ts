@@ -8,17 +8,18 @@
  */
 import assert from 'node:assert/strict'
 import type { Add, Metadata, Protocol, Remove, Txn } from './action.ts'
-import { checkpointSchema } from './checkpoint-schema.ts'
+import { fileActionFields, stateActionFields } from './checkpoint-schema.ts'
 import { appendFields } from './column/append-value.ts'
 import { BatchBuilder } from './column/column-builder.ts'
 import { DeltaLakeError } from './error.ts'
 import { isJsonObject, JsonNumber } from './json.ts'
 import { readLastCheckpoint, writeLastCheckpoint } from './last-checkpoint.ts'
 import { formatCheckpointPath } from './log-path.ts'
+import type { ColumnMappingMode } from './parquet/file-schema.ts'
 import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
 import { parsePartitionValue } from './partition-value.ts'
 import type { Runtime } from './runtime.ts'
-import type { DataType, StructType } from './schema.ts'
+import { type DataType, type StructType, struct } from './schema.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import { parseStatistics } from './statistics.ts'
 import type { ObjectStore } from './store/object-store.ts'
@@ -26,11 +27,8 @@ import { tableProperty } from './table-property.ts'
 import type { TableState } from './table-state.ts'
 
 export interface CheckpointOutcome {
-  /**
-   * `exists`: another writer made one at this version or later. `declined`: the checkpoint before carries statistics
-   * only in their typed form, which is not read, and a new one would lose them.
-   */
-  readonly status: 'written' | 'exists' | 'declined'
+  /** `exists`: another writer made one at this version or later. */
+  readonly status: 'written' | 'exists'
   readonly version: number
 }
 
@@ -56,7 +54,6 @@ export async function writeCheckpoint(
   const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now(), hint: pointer })
   assert(snapshot !== null, 'a checkpoint is made of a version that was committed')
   const { bytes, actionCount, addCount } = await encodeCheckpoint(snapshot, encoder, runtime.now())
-  if (snapshot.parsedStatsOnlyCount > 0) return { status: 'declined', version: pointer?.version ?? 0 }
   // Crash here: no checkpoint, or one that the next LIST finds; the pointer is only a hint.
   const put = await store.putIfAbsent(formatCheckpointPath(version), bytes)
   if (put.status === 'unknown') throw put.cause
@@ -77,12 +74,17 @@ async function encodeCheckpoint(
   const { state } = snapshot
   const { configuration, partitionColumns } = state.metadata
   const statsAsStruct = tableProperty(configuration, 'delta.checkpoint.writeStatsAsStruct')
-  const schema = checkpointSchema({
-    tableSchema: state.schema,
-    partitionColumns,
-    statsAsJson: tableProperty(configuration, 'delta.checkpoint.writeStatsAsJson'),
-    statsAsStruct,
-  })
+  const schema = struct([
+    ...stateActionFields('v1'),
+    ...fileActionFields({
+      tableSchema: state.schema,
+      partitionColumns,
+      columnMapping: tableProperty(configuration, 'delta.columnMapping.mode') as ColumnMappingMode,
+      statsAsJson: tableProperty(configuration, 'delta.checkpoint.writeStatsAsJson'),
+      statsAsStruct,
+      statsColumns: null,
+    }),
+  ])
   const rows = new BatchBuilder(schema)
   const appendRow = (row: Record<string, unknown>): void => {
     appendFields(schema.fields, rows.columns, row)

@@ -52,7 +52,6 @@ export class DeltaTable {
   readonly runtime: Runtime
   #state: TableState
   #stateReadAtMs: number
-  #checkpointsDeclined = false
 
   private constructor(store: ObjectStore, state: TableState, runtime: Runtime) {
     this.store = store
@@ -176,13 +175,12 @@ export class DeltaTable {
       checksum = { error }
     }
     let checkpoint: UpkeepOutcome['checkpoint'] = 'not-due'
-    if (encoder !== undefined && !this.#checkpointsDeclined && checkpointDue(state, interval)) {
+    if (encoder !== undefined && checkpointDue(state, interval)) {
       try {
         const outcome = await writeCheckpoint(this.store, state.version, encoder, this.runtime)
         checkpoint = outcome
-        const { version, status } = outcome
-        if (status === 'declined') this.#checkpointsDeclined = true
-        else if (version > (this.#state.checkpointVersion ?? -1))
+        const { version } = outcome
+        if (version > (this.#state.checkpointVersion ?? -1))
           this.#state = { ...this.#state, checkpointVersion: version }
       } catch (error) {
         checkpoint = { error }

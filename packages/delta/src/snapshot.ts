@@ -113,7 +113,7 @@ async function openSnapshot(
   const tableState = checkedState(stateOfReplay(store, segment, state, tip, null), options.nowMs)
   // Opens every file of the checkpoint: one that is missing or torn shows while an older one can still take its place.
   for await (const batch of readCheckpointFiles(store, checkpoint, sidecars, 'remove', request)) {
-    for (const remove of files.applyCheckpoint(batch.actions).removes) tombstones.push(remove)
+    for (const remove of files.applyCheckpoint(batch).removes) tombstones.push(remove)
   }
   return new Snapshot(store, tableState, files, tailAdds, tombstones, { checkpoint, sidecars })
 }
@@ -139,7 +139,6 @@ export class Snapshot {
   /** Live files that the commits after the checkpoint added. */
   readonly #tailAdds: readonly Add[]
   readonly #source: CheckpointSource | null
-  #parsedStatsOnlyCount = 0
 
   constructor(
     store: ObjectStore,
@@ -162,25 +161,15 @@ export class Snapshot {
   }
 
   /**
-   * How many files of the last pass over {@link files} came without `stats` although the checkpoint has statistics for
-   * them as `stats_parsed`, which is not read. A checkpoint written from that pass would lose them.
-   */
-  get parsedStatsOnlyCount(): number {
-    return this.#parsedStatsOnlyCount
-  }
-
-  /**
-   * The live files, a row group of the checkpoint at a time, the newest last.
+   * The live files, in batches of some thousands from the checkpoint, then the newest in one.
    *
    * @throws DeltaLakeError `DELTA_LOG_CORRUPT`, and what the store throws
    */
   async *fileBatches(options: RequestOptions = {}): AsyncGenerator<readonly Add[]> {
-    this.#parsedStatsOnlyCount = 0
     if (this.#source !== null) {
       const { checkpoint, sidecars } = this.#source
       for await (const batch of readCheckpointFiles(this.store, checkpoint, sidecars, 'add', options)) {
-        this.#parsedStatsOnlyCount += batch.parsedStatsOnlyCount
-        const { adds } = this.#replay.applyCheckpoint(batch.actions)
+        const { adds } = this.#replay.applyCheckpoint(batch)
         if (adds.length > 0) yield adds
       }
     }

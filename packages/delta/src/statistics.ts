@@ -196,7 +196,8 @@ function floatBounds(values: Float32Array | Float64Array, rows: Rows): Bounds {
   }
 }
 
-function dateBound(days: number): string | null {
+/** The text of a bound; null for a day that readers do not parse. */
+export function dateBound(days: number): string | null {
   return days < DATE_MIN_DAYS || days > DATE_MAX_DAYS ? null : formatDate(days)
 }
 
@@ -230,7 +231,8 @@ function longBounds(column: Int64Column, rows: Rows): Bounds {
   return { min: timestampBound(min, isInstant), max: timestampBound(max, isInstant) }
 }
 
-function timestampBound(micros: bigint, isInstant: boolean): string | null {
+/** The text of a bound, rounded down to milliseconds; null for an instant that readers do not parse. */
+export function timestampBound(micros: bigint, isInstant: boolean): string | null {
   const millis = floorDiv(micros, MICROS_PER_MILLI)
   const floored = millis * MICROS_PER_MILLI
   const { date, time, microsOfSecond } = splitTimestamp(floored)

@@ -73,5 +73,9 @@ export function appendFields(
   builders: readonly ColumnBuilder[],
   values: Readonly<Record<string, unknown>>,
 ): void {
-  for (let i = 0; i < fields.length; i++) appendValue(builders[i]!, values[fields[i]!.name])
+  for (let i = 0; i < fields.length; i++) {
+    const { name } = fields[i]!
+    // Own properties only: every object has a `__proto__` and a `constructor`.
+    appendValue(builders[i]!, Object.hasOwn(values, name) ? values[name] : null)
+  }
 }

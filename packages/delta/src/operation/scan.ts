@@ -12,7 +12,7 @@ import { DeltaLakeError } from '../error.ts'
 import { dataFileSource, type OpenForeignStore } from '../file-source.ts'
 import { type ColumnMappingMode, fileTree, physicalName } from '../parquet/file-schema.ts'
 import { openParquet, type ParquetFile } from '../parquet/parquet-reader.ts'
-import { createReaders, type FileReaders } from '../parquet/value-reader.ts'
+import { createReaders, type FileReaders, openRowGroup } from '../parquet/value-reader.ts'
 import { type PartitionValue, parsePartitionValue } from '../partition-value.ts'
 import { assertReadable } from '../protocol.ts'
 import { type StructField, type StructType, struct } from '../schema.ts'
@@ -166,7 +166,7 @@ class TableScan {
     let firstRow = 0
     for (let group = 0; group < file.rowGroupCount; group++) {
       const rowCount = Number(file.metadata.row_groups[group]!.num_rows)
-      await openGroup(file, group, readers)
+      await openRowGroup(file, group, readers.leaves)
       const rows = new RowGroupRows(this.#columns, constants, readers, deleted, firstRow)
       for (let done = 0; done < rowCount; done += BATCH_ROWS) {
         this.#request.signal?.throwIfAborted()
@@ -191,22 +191,6 @@ class TableScan {
     } catch (cause) {
       throw file.corrupt(cause instanceof Error ? cause.message : String(cause), cause)
     }
-  }
-}
-
-async function openGroup(file: ParquetFile, group: number, { leaves }: FileReaders): Promise<void> {
-  const chunks = await file.readChunks(
-    group,
-    leaves.map(({ leafIndex }) => leafIndex),
-  )
-  try {
-    for (const [i, { reader }] of leaves.entries()) {
-      const chunk = chunks[i]
-      if (chunk === undefined) throw new Error(`the row group has no column chunk ${leaves[i]!.leafIndex}`)
-      reader.open(chunk)
-    }
-  } catch (cause) {
-    throw file.undecodable(group, cause)
   }
 }
 

@@ -126,6 +126,15 @@ export class ParquetFile {
     })
   }
 
+  /** Nulls of a leaf in a row group, by its statistics; null where they do not say, or where there is no such leaf. */
+  nullCount(rowGroup: number, leaf: string): number | null {
+    for (const { meta_data: column } of this.metadata.row_groups[rowGroup]!.columns) {
+      if (column?.path_in_schema.join('.') !== leaf) continue
+      return column.statistics?.null_count === undefined ? null : Number(column.statistics.null_count)
+    }
+    return null
+  }
+
   /**
    * Reads columns of one row group.
    *

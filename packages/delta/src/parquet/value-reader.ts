@@ -11,6 +11,7 @@ import { formatDataType } from '../schema-codec.ts'
 import { type ColumnMappingMode, type FileNode, findField, listParts, mapParts } from './file-schema.ts'
 import { LeafReader } from './leaf-reader.ts'
 import { valueConversion } from './leaf-value.ts'
+import type { ParquetFile } from './parquet-reader.ts'
 
 /** Reads the values of one node in turn. */
 export interface ValueReader {
@@ -26,7 +27,13 @@ export interface ValueReader {
 export interface FileReaders {
   /** One for each field; null where the file does not have it. */
   readonly columns: readonly (ValueReader | null)[]
-  readonly leaves: readonly { readonly leafIndex: number; readonly reader: LeafReader }[]
+  readonly leaves: readonly LeafSlot[]
+}
+
+/** A reader and the leaf of the file that it reads. */
+export interface LeafSlot {
+  readonly leafIndex: number
+  readonly reader: LeafReader
 }
 
 /**
@@ -44,8 +51,33 @@ export function createReaders(
   return { columns, leaves: plan.leaves }
 }
 
+/**
+ * Fetches the column chunks of a row group and puts each reader on its first entry.
+ *
+ * @throws DeltaLakeError `DELTA_DATA_CORRUPT`, `PARQUET_UNSUPPORTED`, and what the store throws
+ */
+export async function openRowGroup(
+  file: ParquetFile,
+  group: number,
+  leaves: readonly LeafSlot[],
+): Promise<void> {
+  const chunks = await file.readChunks(
+    group,
+    leaves.map(({ leafIndex }) => leafIndex),
+  )
+  try {
+    for (const [i, { leafIndex, reader }] of leaves.entries()) {
+      const chunk = chunks[i]
+      if (chunk === undefined) throw new Error(`the row group has no column chunk ${leafIndex}`)
+      reader.open(chunk)
+    }
+  } catch (cause) {
+    throw file.undecodable(group, cause)
+  }
+}
+
 class ReaderPlan {
-  readonly leaves: { leafIndex: number; reader: LeafReader }[] = []
+  readonly leaves: LeafSlot[] = []
   readonly #mode: ColumnMappingMode
 
   constructor(mode: ColumnMappingMode) {
