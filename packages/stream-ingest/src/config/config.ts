@@ -8,7 +8,14 @@ import { ConfigError, type Diagnostic } from '../error.ts'
 import type { AwsSecret } from './config-reader.ts'
 import { fetchAwsSecrets, isConfigText, loadConfigText, type ReadObject } from './config-source.ts'
 import { countDiagnostics } from './diagnostic-format.ts'
-import type { DeltaConfig, KafkaConfig, PipelineConfig, ProcessingConfig, S3Config } from './ingest-config.ts'
+import type {
+  DeltaConfig,
+  KafkaConfig,
+  PipelineConfig,
+  ProcessingConfig,
+  S3Config,
+  SchemaField,
+} from './ingest-config.ts'
 import type { Environment } from './interpolation.ts'
 import { type ConfigReading, readConfig } from './read-config.ts'
 import { planTableLayout } from './table-layout.ts'
@@ -121,6 +128,15 @@ export class IngestConfig {
   /** `s3://bucket/prefix/table` of the single or the first pipeline, or its path in the file system. */
   getDeltaTablePath(): string {
     return tablePath(this.s3, this.delta.tableName)
+  }
+
+  /** The declared columns of the single or the first pipeline; none where it declares no `delta.schema`. */
+  getSchemaFields(): SchemaField[] {
+    return (this.delta.schema?.fields ?? []).map(({ name, type, nullable, metadata }) => {
+      const texts = Object.entries(metadata).map(([key, value]) => [key, String(value)])
+      const kept = texts.length === 0 ? {} : { metadata: Object.fromEntries(texts) }
+      return { name, dataType: type, nullable, ...kept }
+    })
   }
 
   get #first(): PipelineConfig {

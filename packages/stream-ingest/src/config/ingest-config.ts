@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ParquetCodec, StructType } from '@stream-ingest/delta'
+import type { DataType, ParquetCodec, StructType } from '@stream-ingest/delta'
 import type { DecodeField } from './decode-field.ts'
 import type { Secret } from './secret.ts'
 
@@ -84,6 +84,16 @@ export interface DerivedColumn {
 
 export const KAFKA_METADATA_COLUMNS = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers'] as const
 export type KafkaMetadataField = (typeof KAFKA_METADATA_COLUMNS)[number]
+
+/** A declared column, as `IngestConfig.getSchemaFields` gives it. */
+export interface SchemaField {
+  readonly name: string
+  /** The type in the table. */
+  readonly dataType: DataType
+  readonly nullable: boolean
+  /** Kept with the column in the table; left out where there is none. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
 
 export interface DeltaConfig {
   readonly tableName: string
