@@ -24,6 +24,8 @@ import type {
   Utf8,
 } from 'apache-arrow'
 
+export type { RecordBatch, Schema } from 'apache-arrow'
+
 const DECIMAL_BITS = 128
 
 type Arrow = typeof import('apache-arrow')

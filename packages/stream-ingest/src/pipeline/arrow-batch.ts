@@ -3,11 +3,10 @@
  *
  * @module
  */
-import type { RecordBatch, Schema } from 'apache-arrow'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
-import { arrowBatchOf, arrowSchemaOf } from '../delta/arrow.ts'
+import { arrowBatchOf, arrowSchemaOf, type RecordBatch, type Schema } from '../delta/arrow.ts'
 import { ConfigError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
 import { chunksOfMessages } from '../kafka/message-chunk.ts'

@@ -14,11 +14,10 @@ import {
   type VacuumResult,
   vacuumTable,
 } from '@stream-ingest/delta'
-import type { Schema } from 'apache-arrow'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { resolveTableLayout } from '../config/table-layout.ts'
-import { arrowSchemaOf } from '../delta/arrow.ts'
+import { arrowSchemaOf, type Schema } from '../delta/arrow.ts'
 import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
 import { chunksOfMessages } from '../kafka/message-chunk.ts'
