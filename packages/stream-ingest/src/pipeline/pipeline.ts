@@ -96,8 +96,6 @@ export class Pipeline {
   /** Start positions that the table does not hold yet: the next commit records them. */
   private readonly unrecordedStarts = new Map<TopicPartition, bigint>()
   private readonly startedFrom = new Map<TopicPartition, bigint>()
-  /** Where reading goes on below what the table holds: the log was truncated, and the configuration allows it. */
-  private readonly rewound = new Map<TopicPartition, bigint>()
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private groupCommit: Promise<void> = Promise.resolve()
@@ -258,7 +256,7 @@ export class Pipeline {
     this.queue.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
     for (const { topicPartition, wantedOffset, resumedOffset } of source.takeLosses()) {
-      if (resumedOffset < wantedOffset) this.rewound.set(topicPartition, resumedOffset)
+      if (resumedOffset < wantedOffset) await this.rewind(topicPartition, wantedOffset, resumedOffset)
       this.ends?.settle(topicPartition)
       this.metrics.lostOffsets += resumedOffset > wantedOffset ? resumedOffset - wantedOffset : 0n
       publish('offsets:lost', {
@@ -270,6 +268,26 @@ export class Pipeline {
       })
     }
     if (chunks.length === 0) await this.ends?.recheck()
+  }
+
+  /** The log was truncated below what the table holds, and the configuration allows going on: the table must know. */
+  private async rewind(tp: TopicPartition, wantedOffset: bigint, resumedOffset: bigint): Promise<void> {
+    if (this.epoch.nextOffset(tp) !== null || this.queue.endsAt(tp, wantedOffset)) {
+      throw new KafkaError(
+        'KAFKA_OFFSET_OUT_OF_RANGE',
+        `\`${tp.topic}-${tp.partition}\` was truncated below ${wantedOffset} while it was read`,
+        {
+          hint: 'start again: it goes on from what the table holds, by `kafka.on_offset_out_of_range`',
+          context: { topic: tp.topic, partition: tp.partition, wantedOffset, resumedOffset },
+        },
+      )
+    }
+    if (this.config.processing.dryRun || this.deps.writer === null) {
+      this.committed.set(tp, resumedOffset)
+      return
+    }
+    this.unrecordedStarts.set(tp, resumedOffset)
+    if ((await this.cut('start')) === 'started') await this.settle()
   }
 
   /** Decodes what is queued, up to where a flush may be due. Lets I/O through every few milliseconds. */
@@ -380,7 +398,7 @@ export class Pipeline {
     this.fencedInARow = 0
     this.noteCommitted(cut)
     for (const [tp, nextOffset] of starts) {
-      if (this.committed.get(tp) === null) this.committed.set(tp, nextOffset)
+      if (!cut.ranges.some(({ topicPartition }) => topicPartition === tp)) this.committed.set(tp, nextOffset)
       this.unrecordedStarts.delete(tp)
     }
     this.metrics.commits++
@@ -391,10 +409,7 @@ export class Pipeline {
   }
 
   private noteCommitted(cut: EpochCut): void {
-    for (const { topicPartition, nextOffset } of cut.ranges) {
-      this.committed.set(topicPartition, nextOffset)
-      this.rewound.delete(topicPartition)
-    }
+    for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
   }
 
   /** What is worth doing and may fail: checksum, checkpoint, and the group's offsets for lag tools. */
@@ -463,7 +478,6 @@ export class Pipeline {
       if (fromTable) this.unrecordedStarts.delete(tp)
       else this.unrecordedStarts.set(tp, nextOffset)
       if (!this.startedFrom.has(tp)) this.startedFrom.set(tp, nextOffset)
-      this.rewound.delete(tp)
       source.seek(tp, nextOffset)
     }
   }
@@ -494,9 +508,7 @@ export class Pipeline {
     const inEpoch = this.epoch.nextOffset(tp)
     if (inEpoch !== null) return inEpoch
     const underway = this.inFlight?.cut.ranges.find(r => r.topicPartition === tp)
-    return (
-      underway?.nextOffset ?? this.rewound.get(tp) ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
-    )
+    return underway?.nextOffset ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
   }
 
   private async result(): Promise<PipelineResult> {

@@ -48,6 +48,12 @@ export class RecordQueue {
     return total
   }
 
+  /** Does a chunk of this partition wait that ends here? */
+  endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean {
+    const waiting = this.chunks.slice(this.head)
+    return waiting.some(each => each.topicPartition === topicPartition && each.nextOffset === nextOffset)
+  }
+
   get isEmpty(): boolean {
     return this.head === this.chunks.length
   }
