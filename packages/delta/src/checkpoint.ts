@@ -1,27 +1,30 @@
 /**
- * Classic V1 checkpoints: the state of the table at one version, as one Parquet file.
+ * Checkpoints: the state of the table at one version, so that readers need no commit before it.
  *
- * PROTOCOL.md › Checkpoints. Derived from the log alone, so any writer may make one and two that do agree. The pointer
- * `_last_checkpoint` moves only after the checkpoint is complete, and never backwards.
+ * PROTOCOL.md › Checkpoints. Derived from the log alone, so any writer may make one and two that do agree. Named in the
+ * classic way, which is valid for both versions of the format; in several parts never. The pointer `_last_checkpoint`
+ * moves only after the checkpoint is complete, and never backwards.
  *
  * @module
  */
 import assert from 'node:assert/strict'
-import type { Add, Metadata, Protocol, Remove, Txn } from './action.ts'
-import { fileActionFields, stateActionFields } from './checkpoint-schema.ts'
-import { appendFields } from './column/append-value.ts'
-import { BatchBuilder } from './column/column-builder.ts'
-import { DeltaLakeError } from './error.ts'
-import { isJsonObject, JsonNumber } from './json.ts'
+import type { Remove, Sidecar } from './action.ts'
+import {
+  CheckpointFile,
+  type CheckpointFormat,
+  checkpointColumns,
+  encodeSidecar,
+  FILE_ACTIONS_MAX,
+  type FileBatch,
+  fileBatches,
+  stateActions,
+} from './checkpoint-files.ts'
 import { readLastCheckpoint, writeLastCheckpoint } from './last-checkpoint.ts'
-import { formatCheckpointPath } from './log-path.ts'
-import type { ColumnMappingMode } from './parquet/file-schema.ts'
+import { formatCheckpointPath, formatSidecarName, SIDECAR_PREFIX } from './log-path.ts'
 import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
-import { parsePartitionValue } from './partition-value.ts'
+import { assertMaintainable, readerFeaturesOf, writerFeaturesOf } from './protocol.ts'
 import type { Runtime } from './runtime.ts'
-import { type DataType, type StructType, struct } from './schema.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
-import { parseStatistics } from './statistics.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import { tableProperty } from './table-property.ts'
 import type { TableState } from './table-state.ts'
@@ -41,7 +44,8 @@ export function checkpointDue(state: TableState, interval?: number): boolean {
 /**
  * Writes the checkpoint of `version` and moves `_last_checkpoint` to it.
  *
- * @throws DeltaLakeError when the log cannot be read or the store refuses; nothing is left half done that a reader sees
+ * @throws DeltaLakeError when the log cannot be read, `DELTA_PROTOCOL_UNSUPPORTED` naming a feature whose actions might
+ *   be lost, and what the store throws; nothing is left half done that a reader sees
  */
 export async function writeCheckpoint(
   store: ObjectStore,
@@ -53,150 +57,104 @@ export async function writeCheckpoint(
   if (pointer !== null && pointer.version >= version) return { status: 'exists', version: pointer.version }
   const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now(), hint: pointer })
   assert(snapshot !== null, 'a checkpoint is made of a version that was committed')
-  const { bytes, actionCount, addCount } = await encodeCheckpoint(snapshot, encoder, runtime.now())
-  // Crash here: no checkpoint, or one that the next LIST finds; the pointer is only a hint.
-  const put = await store.putIfAbsent(formatCheckpointPath(version), bytes)
+  assertMaintainable(snapshot.state.protocol)
+  const made = await new CheckpointWriter(snapshot, encoder, runtime).make()
+  // Crash here: no checkpoint, or one that the next LIST finds; the pointer is only a hint. Sidecars of a checkpoint that
+  // never came are removed with old ones.
+  const put = await store.putIfAbsent(formatCheckpointPath(version), made.bytes)
   if (put.status === 'unknown') throw put.cause
   await writeLastCheckpoint(store, {
     version,
-    size: actionCount,
-    sizeInBytes: bytes.length,
-    numOfAddFiles: addCount,
+    size: made.actionCount,
+    sizeInBytes: made.sizeBytes,
+    numOfAddFiles: made.addCount,
   })
   return { status: put.status === 'created' ? 'written' : 'exists', version }
 }
 
-async function encodeCheckpoint(
-  snapshot: Snapshot,
-  encoder: ParquetEncoder,
-  nowMs: number,
-): Promise<{ bytes: Uint8Array; actionCount: number; addCount: number }> {
-  const { state } = snapshot
-  const { configuration, partitionColumns } = state.metadata
-  const statsAsStruct = tableProperty(configuration, 'delta.checkpoint.writeStatsAsStruct')
-  const schema = struct([
-    ...stateActionFields('v1'),
-    ...fileActionFields({
-      tableSchema: state.schema,
-      partitionColumns,
-      columnMapping: tableProperty(configuration, 'delta.columnMapping.mode') as ColumnMappingMode,
-      statsAsJson: tableProperty(configuration, 'delta.checkpoint.writeStatsAsJson'),
-      statsAsStruct,
-      statsColumns: null,
-    }),
-  ])
-  const rows = new BatchBuilder(schema)
-  const appendRow = (row: Record<string, unknown>): void => {
-    appendFields(schema.fields, rows.columns, row)
-    rows.endRow()
+interface MadeCheckpoint {
+  /** The file that is yet to be put. */
+  readonly bytes: Uint8Array
+  /** Sidecars included. */
+  readonly sizeBytes: number
+  readonly actionCount: number
+  readonly addCount: number
+}
+
+class CheckpointWriter {
+  readonly #snapshot: Snapshot
+  readonly #encoder: ParquetEncoder
+  readonly #runtime: Runtime
+  readonly #sidecars: Sidecar[] = []
+  #sidecarActions = 0
+  #addCount = 0
+
+  constructor(snapshot: Snapshot, encoder: ParquetEncoder, runtime: Runtime) {
+    this.#snapshot = snapshot
+    this.#encoder = encoder
+    this.#runtime = runtime
   }
-  appendRow({ protocol: protocolRow(state.protocol) })
-  appendRow({ metaData: metadataRow(state.metadata) })
-  for (const txn of state.txns.values()) appendRow({ txn: txnRow(txn) })
-  for (const domainMetadata of state.domainMetadata.values()) appendRow({ domainMetadata })
-  const oldestTombstoneMs = nowMs - tableProperty(configuration, 'delta.deletedFileRetentionDuration')
-  for (const remove of snapshot.tombstones) {
-    if ((remove.deletionTimestamp ?? 0) > oldestTombstoneMs) appendRow({ remove: removeRow(remove) })
+
+  async make(): Promise<MadeCheckpoint> {
+    const { state } = this.#snapshot
+    const format = formatOf(state)
+    const columns = checkpointColumns(state, format)
+    const batches = fileBatches(columns, this.#unexpiredTombstones(), this.#adds())
+    const inline = format === 'v1' ? batches : await this.#inlineOrSidecars(batches)
+    const file = new CheckpointFile(this.#encoder, columns, inline !== null)
+    file.appendState(stateActions(state, format, this.#sidecars))
+    if (inline !== null) for await (const batch of inline) file.appendFiles(batch)
+    const actionCount = file.rowCount + this.#sidecarActions
+    const bytes = file.finish()
+    const sizeBytes = this.#sidecars.reduce((total, s) => total + s.sizeInBytes, bytes.length)
+    return { bytes, sizeBytes, actionCount, addCount: this.#addCount }
   }
-  let addCount = 0
-  for await (const add of snapshot.files()) {
-    appendRow({ add: addRow(add, state, statsAsStruct) })
-    addCount++
-  }
-  const actionCount = rows.rowCount
-  return { bytes: encoder.encode(rows.finish(), { codec: 'snappy' }).bytes, actionCount, addCount }
-}
 
-/** Feature lists are absent for low versions: an empty list would be read as another protocol. */
-function protocolRow(protocol: Protocol): Record<string, unknown> {
-  return {
-    ...protocol,
-    readerFeatures: protocol.minReaderVersion === 3 ? (protocol.readerFeatures ?? []) : null,
-    writerFeatures: protocol.minWriterVersion === 7 ? (protocol.writerFeatures ?? []) : null,
-  }
-}
-
-function metadataRow(metadata: Metadata): Record<string, unknown> {
-  return { ...metadata }
-}
-
-function txnRow(txn: Txn): Record<string, unknown> {
-  return { ...txn }
-}
-
-/** Tombstones carry neither stats nor tags in a checkpoint. */
-function removeRow(remove: Remove): Record<string, unknown> {
-  const { stats: _stats, tags: _tags, ...kept } = remove
-  return { ...kept, dataChange: false }
-}
-
-function addRow(add: Add, state: TableState, statsAsStruct: boolean): Record<string, unknown> {
-  const row: Record<string, unknown> = { ...add, dataChange: false }
-  if (statsAsStruct) {
-    row.partitionValues_parsed = parsedPartitionValues(add, state)
-    row.stats_parsed = add.stats === undefined ? null : parsedStats(add.stats, state.schema)
-  }
-  return row
-}
-
-function parsedPartitionValues(add: Add, state: TableState): Record<string, unknown> {
-  const values: Record<string, unknown> = {}
-  for (const { name, type } of state.schema.fields) {
-    const text = add.partitionValues[name]
-    if (text !== undefined) values[name] = typedValue(type, text)
-  }
-  return values
-}
-
-/** Statistics that cannot be understood are left out: they are an aid, and the JSON text is carried as it came. */
-function parsedStats(text: string, schema: StructType): Record<string, unknown> | null {
-  const parsed = parseStatistics(text)
-  if (parsed === null) return null
-  try {
-    return {
-      numRecords: parsed.numRecords,
-      minValues: typedStruct(parsed.minValues, schema),
-      maxValues: typedStruct(parsed.maxValues, schema),
-      nullCount: countStruct(parsed.nullCount, schema),
-      tightBounds: parsed.tightBounds ?? null,
+  async *#adds(): ReturnType<Snapshot['fileBatches']> {
+    for await (const batch of this.#snapshot.fileBatches()) {
+      this.#addCount += batch.length
+      yield batch
     }
-  } catch (error) {
-    if (error instanceof DeltaLakeError) return null
-    throw error
+  }
+
+  *#unexpiredTombstones(): Generator<Remove> {
+    const { state, tombstones } = this.#snapshot
+    const retentionMs = tableProperty(state.metadata.configuration, 'delta.deletedFileRetentionDuration')
+    const oldestMs = this.#runtime.now() - retentionMs
+    for (const remove of tombstones) if ((remove.deletionTimestamp ?? 0) > oldestMs) yield remove
+  }
+
+  /**
+   * A checkpoint holds all of its files itself or none of them.
+   *
+   * @returns the batches where they are few; null after all have gone into sidecars
+   */
+  async #inlineOrSidecars(batches: AsyncIterable<FileBatch>): Promise<FileBatch[] | null> {
+    const held: FileBatch[] = []
+    let heldActions = 0
+    for await (const batch of batches) {
+      held.push(batch)
+      heldActions += batch.rowCount
+      if (this.#sidecars.length === 0 && heldActions <= FILE_ACTIONS_MAX) continue
+      for (const one of held.splice(0)) await this.#putSidecar(one)
+    }
+    return this.#sidecars.length === 0 ? held : null
+  }
+
+  async #putSidecar(batch: FileBatch): Promise<void> {
+    const { store, version } = this.#snapshot
+    const bytes = encodeSidecar(this.#encoder, batch)
+    const path = formatSidecarName(version, this.#sidecars.length + 1, this.#runtime.uuid())
+    // Crash here: a file that nothing refers to.
+    await store.put(SIDECAR_PREFIX + path, bytes)
+    this.#sidecars.push({ path, sizeInBytes: bytes.length, modificationTime: this.#runtime.now() })
+    this.#sidecarActions += batch.rowCount
   }
 }
 
-function typedStruct(values: unknown, schema: StructType): Record<string, unknown> | null {
-  if (!isJsonObject(values)) return null
-  const typed: Record<string, unknown> = {}
-  for (const { name, type } of schema.fields) {
-    const value = values[name]
-    if (value === undefined || value === null) continue
-    if (type.kind === 'struct') typed[name] = typedStruct(value, type)
-    // The text forms of statistics are those of partition values, except that an empty string is a string.
-    else if (type.kind === 'primitive' && type.name === 'string') typed[name] = value
-    else typed[name] = typedValue(type, value instanceof JsonNumber ? value.text : String(value))
-  }
-  return typed
-}
-
-function countStruct(values: unknown, schema: StructType): Record<string, unknown> | null {
-  if (!isJsonObject(values)) return null
-  const counts: Record<string, unknown> = {}
-  for (const { name, type } of schema.fields) {
-    const value = values[name]
-    if (type.kind === 'struct') counts[name] = countStruct(value, type)
-    else counts[name] = integerOf(value)
-  }
-  return counts
-}
-
-function integerOf(value: unknown): bigint | null {
-  if (typeof value === 'bigint') return value
-  if (typeof value === 'number') return BigInt(Math.trunc(value))
-  return value instanceof JsonNumber ? BigInt(value.text) : null
-}
-
-function typedValue(type: DataType, text: string | null): unknown {
-  return text === null ? null : parsePartitionValue(type, text)
+/** Version 2 only where the table asks for it and every reader of it must know the format. */
+function formatOf({ metadata, protocol }: TableState): CheckpointFormat {
+  const isAllowed =
+    readerFeaturesOf(protocol).has('v2Checkpoint') && writerFeaturesOf(protocol).has('v2Checkpoint')
+  return isAllowed && tableProperty(metadata.configuration, 'delta.checkpointPolicy') === 'v2' ? 'v2' : 'v1'
 }

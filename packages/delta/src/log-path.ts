@@ -105,6 +105,11 @@ export function formatCompactedPath(version: number, endVersion: number): string
   return `${LOG_PREFIX}${formatVersion(version)}.${formatVersion(endVersion)}.compacted.json`
 }
 
+/** The name of a sidecar in its folder. Only that it is unique matters; version and number are for people. */
+export function formatSidecarName(version: number, number: number, uuid: string): string {
+  return `${formatVersion(version)}.checkpoint.${String(number).padStart(10, '0')}.${uuid}.parquet`
+}
+
 /** For a listing that starts with the files of `version`: sorts before all of them, after those of the version before. */
 export function formatStartAfter(version: number): string {
   return `${LOG_PREFIX}${formatVersion(version)}.`

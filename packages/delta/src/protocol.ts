@@ -87,6 +87,21 @@ const UNUSED_FEATURES: ReadonlyMap<string, (metadata: Metadata, schema: StructTy
     ],
   ])
 
+/** Features that add nothing to the log but fields and domains that are carried over: on data files, or on appends. */
+const CONDENSABLE_FEATURES: ReadonlySet<string> = new Set([
+  'checkpointProtection',
+  'clustering',
+  'icebergCompatV1',
+  'icebergCompatV2',
+  'materializePartitionColumns',
+  'typeWidening',
+  'typeWidening-preview',
+  'variantType',
+  'variantType-preview',
+  'variantShredding',
+  'variantShredding-preview',
+])
+
 /** The writer features of a protocol, those that a legacy version implies included. */
 export function writerFeaturesOf(protocol: Protocol): ReadonlySet<string> {
   if (protocol.minWriterVersion >= WRITER_VERSION_FEATURES) return new Set(protocol.writerFeatures ?? [])
@@ -159,13 +174,7 @@ export function assertReadable(
  */
 export function assertWritable(protocol: Protocol, metadata: Metadata, schema: StructType): void {
   assertReadable(protocol)
-  const { minWriterVersion, writerFeatures } = protocol
-  if (minWriterVersion < 1 || minWriterVersion > WRITER_VERSION_FEATURES) {
-    throw unsupported(`the table needs writer version ${minWriterVersion}; versions 1 to 7 are known`)
-  }
-  if (minWriterVersion === WRITER_VERSION_FEATURES && writerFeatures === undefined) {
-    throw unsupported('the table has writer version 7 but its protocol lists no `writerFeatures`')
-  }
+  assertKnownWriterVersion(protocol)
   const missing = [...writerFeaturesOf(protocol)].filter(
     feature => !WRITABLE_FEATURES.has(feature) && !UNUSED_FEATURES.has(feature),
   )
@@ -184,6 +193,36 @@ export function assertWritable(protocol: Protocol, metadata: Metadata, schema: S
         [feature],
       )
     }
+  }
+}
+
+/**
+ * Refuses a table whose log this code must not condense: checkpoints and log cleanup. It needs to know every feature, as
+ * one that it does not know may keep actions in the log that it would lose; whether the table uses them is no matter.
+ *
+ * @throws DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED` naming what is missing
+ */
+export function assertMaintainable(protocol: Protocol): void {
+  assertReadable(protocol)
+  assertKnownWriterVersion(protocol)
+  const missing = [...writerFeaturesOf(protocol)].filter(
+    feature =>
+      !WRITABLE_FEATURES.has(feature) && !UNUSED_FEATURES.has(feature) && !CONDENSABLE_FEATURES.has(feature),
+  )
+  if (missing.length > 0) {
+    throw unsupported(
+      `the table needs the writer ${featureList(missing)}, whose log cannot be condensed here`,
+      missing,
+    )
+  }
+}
+
+function assertKnownWriterVersion({ minWriterVersion, writerFeatures }: Protocol): void {
+  if (minWriterVersion < 1 || minWriterVersion > WRITER_VERSION_FEATURES) {
+    throw unsupported(`the table needs writer version ${minWriterVersion}; versions 1 to 7 are known`)
+  }
+  if (minWriterVersion === WRITER_VERSION_FEATURES && writerFeatures === undefined) {
+    throw unsupported('the table has writer version 7 but its protocol lists no `writerFeatures`')
   }
 }
 

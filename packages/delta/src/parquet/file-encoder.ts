@@ -10,58 +10,94 @@ import assert from 'node:assert/strict'
 import { endianness } from 'node:os'
 import type { Column, ColumnBatch } from '../column/column.ts'
 import { sliceBatch } from '../column/gather.ts'
-import { ChunkScratch, type FileSink, writeColumnChunk } from './column-chunk.ts'
+import type { StructType } from '../schema.ts'
+import { type ChunkOptions, ChunkScratch, type FileSink, writeColumnChunk } from './column-chunk.ts'
 import { createPageCompressor } from './compression.ts'
 import { MAGIC, type RowGroupSummary, writeFileEnd } from './footer.ts'
 import { flattenColumn } from './levels.ts'
-import type { ParquetEncoder } from './parquet-encoder.ts'
-import { planParquetSchema } from './schema-element.ts'
+import type {
+  ParquetCodec,
+  ParquetEncodeOptions,
+  ParquetEncoder,
+  ParquetFileWriter,
+} from './parquet-encoder.ts'
+import { type ParquetSchema, planParquetSchema } from './schema-element.ts'
 
 const ROW_GROUP_ROWS = 1_048_576
 /** Of the columns in memory; what a reader must hold to read a row group is of the same order. */
 const ROW_GROUP_SIZE_TARGET_BYTES = 128 << 20
 const PAGE_ROWS = 20_000
 
+const NOTHING = new Uint8Array(0)
+
 /**
  * An encoder of data page V1 files with dictionaries where they pay, chunk statistics and page indexes.
  *
- * Its `encode` throws an AssertionError for a batch without rows, a null where the schema allows none, a struct
+ * It throws an AssertionError for a file or a row group without rows, a null where the schema allows none, a struct
  * without fields, and columns of `void` or `variant`: the caller has ruled these out.
  */
 export function createParquetEncoder(): ParquetEncoder {
   assert(endianness() === 'LE', 'columns and Parquet are little-endian, this machine is not')
-  return { encode }
+  return { encode, createFileWriter: (schema, options) => new FileWriter(schema, options) }
 }
 
 const encode: ParquetEncoder['encode'] = (batch, options) => {
   assert(batch.rowCount > 0, 'a Parquet file without rows is not written')
-  const schema = planParquetSchema(batch.schema, options.fieldIds)
-  const chunkOptions = {
-    compress: createPageCompressor(options.codec, options.compressionLevel),
-    pageRows: options.pageRows ?? PAGE_ROWS,
-    dictionary: options.dictionary ?? true,
-  }
-  assert(chunkOptions.pageRows > 0)
-  const scratch = new ChunkScratch()
-  const sink = new PartSink()
-  sink.write(MAGIC)
-  const rowGroups: RowGroupSummary[] = []
+  const file = new FileWriter(batch.schema, options)
   const groupRows = planRowGroupRows(batch, options.rowGroupRows ?? ROW_GROUP_ROWS)
   for (let from = 0; from < batch.rowCount; from += groupRows) {
     const to = Math.min(from + groupRows, batch.rowCount)
-    const { rowCount, columns } = groupRows >= batch.rowCount ? batch : sliceBatch(batch, from, to)
-    const chunks = schema.nodes.flatMap((node, i) => {
+    file.appendRowGroup(groupRows >= batch.rowCount ? batch : sliceBatch(batch, from, to))
+  }
+  return { bytes: file.finish(), rowCount: batch.rowCount }
+}
+
+class FileWriter implements ParquetFileWriter {
+  rowCount = 0
+  readonly #schema: ParquetSchema
+  readonly #codec: ParquetCodec
+  readonly #chunkOptions: ChunkOptions
+  readonly #scratch = new ChunkScratch()
+  readonly #sink = new PartSink()
+  readonly #rowGroups: RowGroupSummary[] = []
+
+  constructor(schema: StructType, options: ParquetEncodeOptions) {
+    this.#schema = planParquetSchema(schema, options.fieldIds)
+    this.#codec = options.codec
+    this.#chunkOptions = {
+      compress: createPageCompressor(options.codec, options.compressionLevel),
+      pageRows: options.pageRows ?? PAGE_ROWS,
+      dictionary: options.dictionary ?? true,
+    }
+    assert(this.#chunkOptions.pageRows > 0)
+    this.#sink.write(MAGIC)
+  }
+
+  get sizeBytes(): number {
+    return this.#sink.position
+  }
+
+  appendRowGroup({ rowCount, columns }: ColumnBatch): void {
+    assert(rowCount > 0, 'a row group without rows is not written')
+    const chunks = this.#schema.nodes.flatMap((node, i) => {
       const column = columns[i]
       assert(
         column?.length === rowCount,
         `the column \`${node.place}\` is missing or of another length than its batch`,
       )
-      return flattenColumn(node, column).map(leaf => writeColumnChunk(sink, leaf, chunkOptions, scratch))
+      return flattenColumn(node, column).map(leaf =>
+        writeColumnChunk(this.#sink, leaf, this.#chunkOptions, this.#scratch),
+      )
     })
-    rowGroups.push({ rowCount, chunks })
+    this.#rowGroups.push({ rowCount, chunks })
+    this.rowCount += rowCount
   }
-  writeFileEnd(sink, schema, rowGroups, options.codec)
-  return { bytes: sink.join(), rowCount: batch.rowCount }
+
+  finish(): Uint8Array {
+    assert(this.rowCount > 0, 'a Parquet file without rows is not written')
+    writeFileEnd(this.#sink, this.#schema, this.#rowGroups, this.#codec)
+    return this.#sink.join()
+  }
 }
 
 /** Parts of the file, put together when all are there: no buffer grows and is copied on the way. */
@@ -74,12 +110,14 @@ class PartSink implements FileSink {
     this.position += bytes.length
   }
 
+  /** Gives up each part as soon as it is copied. */
   join(): Uint8Array {
     const file = new Uint8Array(this.position)
     let at = 0
-    for (const part of this.parts) {
+    for (const [i, part] of this.parts.entries()) {
       file.set(part, at)
       at += part.length
+      this.parts[i] = NOTHING
     }
     return file
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ColumnBatch } from '../column/column.ts'
+import type { StructType } from '../schema.ts'
 
 export const PARQUET_CODECS = ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as const
 export type ParquetCodec = (typeof PARQUET_CODECS)[number]
@@ -27,7 +28,22 @@ export interface EncodedFile {
   readonly rowCount: number
 }
 
-/** Encodes a batch as one whole Parquet file. Pure: no I/O. One property suite compares implementations. */
+/** A file that is written one row group after the other: memory is that of its encoded bytes and of one batch. */
+export interface ParquetFileWriter {
+  /** Of the row groups so far. */
+  readonly rowCount: number
+  /** Bytes so far. */
+  readonly sizeBytes: number
+  /** Encodes a batch as a row group of its own, whatever its size. It has rows, and the columns of the file's schema. */
+  appendRowGroup(batch: ColumnBatch): void
+  /** The whole file, which has a row at least. Nothing may be called afterwards. */
+  finish(): Uint8Array
+}
+
+/** Encodes batches as Parquet files. Pure: no I/O. One property suite compares implementations. */
 export interface ParquetEncoder {
+  /** Encodes a batch as one whole file. */
   encode(batch: ColumnBatch, options: ParquetEncodeOptions): EncodedFile
+  /** Starts a file that grows by row groups, so that `rowGroupRows` has no meaning for it. */
+  createFileWriter(schema: StructType, options: ParquetEncodeOptions): ParquetFileWriter
 }
