@@ -23,6 +23,9 @@ const END_WAIT_MS_MAX = 120_000
 const SLEEP_MS_MAX = 10_000
 const FAULT_WAIT_MS = [20, 1500] as const
 const LATE_MS = [100, 4000] as const
+const COMMIT_FAULT_FACTOR = 3
+/** More than the attempts of one request. */
+const IN_A_ROW_MAX = 7
 const COMMIT_PATH = /\/_delta_log\/\d{20}\.json$/
 
 /** How a process may end beside by our hand: the store did not answer, or others were always first. */
@@ -100,6 +103,8 @@ export class Chaos {
   #proxy: FaultProxy | null = null
   #faultShare = 0
   #faults: SeededRandom
+  /** By sender and path: how many requests yet fail in a row. */
+  readonly #inARow = new Map<string, number>()
 
   private constructor(options: ChaosOptions) {
     this.#options = options
@@ -412,9 +417,19 @@ processing:
     return trap.holds ? trap.released.promise : undefined
   }
 
+  /**
+   * Commits are what matters: they meet more faults than the rest, and often several in a row, so that the client runs
+   * out of attempts and has to find out by itself whether its commit exists.
+   */
   #decide(request: ProxiedRequest): Fault | null {
     const random = this.#faults
-    if (!random.chance(this.#faultShare)) return null
+    const isCommit = request.operation === 'put-if-absent' && COMMIT_PATH.test(request.path)
+    const place = `${request.sender} ${request.path}`
+    const inARow = this.#inARow.get(place) ?? 0
+    this.#inARow.delete(place)
+    if (inARow > 0) this.#inARow.set(place, inARow - 1)
+    else if (!random.chance(this.#faultShare * (isCommit ? COMMIT_FAULT_FACTOR : 1))) return null
+    else if (isCommit && random.chance(0.5)) this.#inARow.set(place, random.between(1, IN_A_ROW_MAX))
     const kind = random.choose(faultsFor(request.operation))
     const [least, most] = kind === 'late' ? LATE_MS : FAULT_WAIT_MS
     return { kind, waitMs: random.between(least, most) }
