@@ -8,9 +8,9 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import type { Action, DeletionVectorDescriptor } from './action.ts'
+import type { Action } from './action.ts'
 import { actionFieldsOf } from './action-field.ts'
-import { deletionVectorId } from './deletion-vector-id.ts'
+import { commitViolations } from './commit-rules.ts'
 import { DeltaLakeError } from './error.ts'
 import { formatJson, isJsonObject, parseJson } from './json.ts'
 
@@ -158,64 +158,7 @@ export function formatCommit(actions: readonly Action[]): Uint8Array {
  * @throws AssertionError
  */
 export function validateCommit(actions: readonly Action[]): void {
-  assert(actions.length > 0, 'a commit has at least one action')
-  const seen = new Set<string>()
-  const adds = new Map<string, string | null>()
-  const removes = new Map<string, string | null>()
-  const dataChanges = new Set<boolean>()
-  let metadataCount = 0
-  let protocolCount = 0
-  for (const [index, action] of actions.entries()) {
-    if ('commitInfo' in action) assert(index === 0, '`commitInfo` is the first line of a commit')
-    else if ('metaData' in action) assert(++metadataCount === 1, 'a commit has at most one `metaData`')
-    else if ('protocol' in action) {
-      assert(++protocolCount === 1, 'a commit has at most one `protocol`')
-      const { minReaderVersion, minWriterVersion, readerFeatures, writerFeatures } = action.protocol
-      assert(
-        (readerFeatures !== undefined) === (minReaderVersion === 3),
-        '`readerFeatures` belong to reader version 3',
-      )
-      assert(
-        (writerFeatures !== undefined) === (minWriterVersion === 7),
-        '`writerFeatures` belong to writer version 7',
-      )
-      for (const feature of readerFeatures ?? []) {
-        assert(
-          writerFeatures?.includes(feature),
-          `the reader feature \`${feature}\` must be a writer feature too`,
-        )
-      }
-    } else if ('txn' in action) assertFirst(seen, 'txn', action.txn.appId)
-    else if ('domainMetadata' in action) assertFirst(seen, 'domainMetadata', action.domainMetadata.domain)
-    else if ('add' in action) {
-      const { path, deletionVector, dataChange, size } = action.add
-      assertFirst(seen, 'add', path)
-      assert(size > 0, `the file \`${path}\` has no bytes`)
-      adds.set(path, dvId(deletionVector))
-      dataChanges.add(dataChange)
-    } else if ('remove' in action) {
-      const { path, deletionVector, dataChange } = action.remove
-      assertFirst(seen, 'remove', path)
-      removes.set(path, dvId(deletionVector))
-      dataChanges.add(dataChange)
-    } else assert('cdc' in action, 'a commit holds no `checkpointMetadata` and no `sidecar`')
-  }
-  for (const [path, id] of adds) {
-    if (removes.has(path)) {
-      assert(removes.get(path) !== id, `\`${path}\` is added and removed with the same deletion vector`)
-    }
-  }
-  assert(dataChanges.size <= 1, 'a commit mixes `dataChange` true and false')
-}
-
-function assertFirst(seen: Set<string>, kind: string, name: string): void {
-  const key = `${kind} ${name}`
-  assert(!seen.has(key), `a commit has two \`${kind}\` of \`${name}\``)
-  seen.add(key)
-}
-
-function dvId(deletionVector: DeletionVectorDescriptor | undefined): string | null {
-  return deletionVector === undefined ? null : deletionVectorId(deletionVector)
+  for (const { message } of commitViolations(actions)) assert.fail(message)
 }
 
 function corruptLine({ file, line }: LinePlace, message: string, cause?: unknown): DeltaLakeError {

@@ -14,7 +14,12 @@ export {
   parseDate,
   parseTimestamp,
 } from './calendar.ts'
-export { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkpoint.ts'
+export {
+  type CheckpointOutcome,
+  checkpointDue,
+  type WriteCheckpointOptions,
+  writeCheckpoint,
+} from './checkpoint.ts'
 export { readCommit } from './commit-reader.ts'
 export { resolveVersionAt } from './commit-timestamp.ts'
 export type { ConflictReason } from './conflict.ts'
@@ -26,6 +31,13 @@ export type { OpenForeignStore } from './file-source.ts'
 export { formatJson, JsonNumber, parseJson, parseJsonLossless } from './json.ts'
 export { type LoadTableStateOptions, loadTableState } from './load-table-state.ts'
 export { LOG_PREFIX } from './log-path.ts'
+export {
+  type CheckOptions,
+  type CheckReport,
+  type CheckRule,
+  checkTable,
+  type Finding,
+} from './operation/check.ts'
 export { type CreateTableResult, type CreateTableSpec, createTable } from './operation/create.ts'
 export {
   SCAN_READER_FEATURES,
