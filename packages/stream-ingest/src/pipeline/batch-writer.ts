@@ -172,14 +172,8 @@ export class BatchWriter {
   }
 
   private dueFlush(): ReturnType<typeof flushReason> {
-    const { epoch } = this
-    const { sizeBytes } = epoch
     const facts = {
-      messageCount: epoch.messageCount,
-      hasProgress: epoch.hasProgress,
-      estimatedFileSizeBytes: sizeBytes * epoch.largestShare * (this.table.writer?.encodedRatio ?? 0.5),
-      memoryBytes: sizeBytes,
-      tablePartitionCount: epoch.tablePartitionCount,
+      ...this.epoch.flushFacts(this.table.writer?.encodedRatio ?? 0.5, this.runtime.now()),
       // The batch is all here: its age decides nothing.
       ageMs: 0,
       stopRequested: false,

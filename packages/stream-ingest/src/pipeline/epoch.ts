@@ -14,6 +14,7 @@ import type { BadRecordReason } from '../decode/decoder.ts'
 import { PartitionRouter, type TablePartition } from '../decode/partition-router.ts'
 import { RecordWriter } from '../decode/record-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
+import type { EpochFacts } from './flush-policy.ts'
 import type { RecordQueue } from './record-queue.ts'
 
 /** `[fromOffset, nextOffset)` of one topic partition is in the epoch. */
@@ -95,6 +96,19 @@ export class Epoch {
 
   ageMs(nowMs: number): number {
     return this.startedAtMs === null ? 0 : nowMs - this.startedAtMs
+  }
+
+  /** What the flush policy needs to know of it. `encodedRatio`: encoded bytes per byte of columns, as last seen. */
+  flushFacts(encodedRatio: number, nowMs: number): EpochFacts {
+    const { sizeBytes } = this
+    return {
+      messageCount: this.messageCount,
+      hasProgress: this.hasProgress,
+      estimatedFileSizeBytes: sizeBytes * this.largestShare * encodedRatio,
+      memoryBytes: sizeBytes,
+      tablePartitionCount: this.tablePartitionCount,
+      ageMs: this.ageMs(nowMs),
+    }
   }
 
   /**

@@ -40,8 +40,8 @@ export function flushLimits({
   }
 }
 
-/** What is buffered, and what presses from outside. */
-export interface FlushFacts {
+/** What is buffered. */
+export interface EpochFacts {
   /** Messages passed since the last cut, whatever became of them. */
   readonly messageCount: number
   /** Offsets were passed, with or without a message at them. */
@@ -52,6 +52,10 @@ export interface FlushFacts {
   readonly tablePartitionCount: number
   /** Since the first progress; zero where there is none. */
   readonly ageMs: number
+}
+
+/** What is buffered, and what presses from outside. */
+export interface FlushFacts extends EpochFacts {
   readonly stopRequested: boolean
   readonly deadlineReached: boolean
   readonly endReached: boolean

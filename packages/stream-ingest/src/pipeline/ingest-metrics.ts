@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { EpochCounts } from './epoch.ts'
 
 /** Milliseconds of the process, by stage; the synchronous stages are CPU time as far as nothing else interferes. */
 export interface StageTimes {
@@ -52,6 +53,21 @@ export function createIngestMetrics(): IngestMetrics {
     fenced: 0,
     stages: { fetchWaitMs: 0, decodeMs: 0, encodeMs: 0, uploadMs: 0, commitMs: 0 },
   }
+}
+
+/** Adds what one cut came to. */
+export function countCut(
+  metrics: IngestMetrics,
+  counts: EpochCounts,
+  files: readonly { readonly sizeBytes: number }[],
+): void {
+  metrics.messages += counts.messages
+  metrics.rows += counts.rows
+  metrics.badRecords += counts.badRecords
+  metrics.skipped += counts.skipped
+  metrics.filtered += counts.filtered
+  metrics.files += files.length
+  for (const { sizeBytes } of files) metrics.bytesWritten += sizeBytes
 }
 
 /** The sum of several pipelines' counters. */

@@ -14,7 +14,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
-import type { TableWriter, WrittenFile } from '../delta/table-writer.ts'
+import type { TableWriter } from '../delta/table-writer.ts'
 import { KafkaError } from '../error.ts'
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
@@ -22,10 +22,13 @@ import { badRecordError, rejectRecord } from './bad-record.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
 import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
-import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
+import { countCut, createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
 import { planStart } from './start-position.ts'
+import { type EndOffsets, type PartitionProgress, TableProgress } from './table-progress.ts'
+
+export type { PartitionProgress } from './table-progress.ts'
 
 /** Longest wait for data in one turn: the bound on how late a stop, a deadline or an age is noticed. */
 const READ_WAIT_MAX_MS = 1_000
@@ -55,18 +58,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-export interface PartitionProgress {
-  readonly topic: string
-  readonly partition: number
-  /** Where this run started. */
-  readonly fromOffset: bigint
-  /** The first offset that is not in the table. */
-  readonly nextOffset: bigint
-  /** End of the topic partition when the run ended; null where Kafka could not be asked. */
-  readonly endOffset: bigint | null
-  readonly lag: bigint | null
-}
-
 export interface PipelineResult {
   readonly name: string
   readonly table: string
@@ -91,11 +82,7 @@ export class Pipeline {
   private readonly epoch: Epoch
   private readonly queue: RecordQueue
   private readonly limits: FlushLimits
-  /** Next offset of each topic partition in the table, as this process knows it; null where the table holds none. */
-  private readonly committed = new Map<TopicPartition, bigint | null>()
-  /** Start positions that the table does not hold yet: the next commit records them. */
-  private readonly unrecordedStarts = new Map<TopicPartition, bigint>()
-  private readonly startedFrom = new Map<TopicPartition, bigint>()
+  private readonly tableProgress = new TableProgress()
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private groupCommit: Promise<void> = Promise.resolve()
@@ -224,23 +211,8 @@ export class Pipeline {
     deadlineReached: boolean,
     endReached: boolean,
   ): FlushReason | null {
-    const { epoch } = this
-    const sizeBytes = epoch.sizeBytes
-    const encodedRatio = this.deps.writer?.encodedRatio ?? 0.5
-    return flushReason(
-      {
-        messageCount: epoch.messageCount,
-        hasProgress: epoch.hasProgress,
-        estimatedFileSizeBytes: sizeBytes * epoch.largestShare * encodedRatio,
-        memoryBytes: sizeBytes,
-        tablePartitionCount: epoch.tablePartitionCount,
-        ageMs: epoch.ageMs(this.deps.runtime.now()),
-        stopRequested,
-        deadlineReached,
-        endReached,
-      },
-      this.limits,
-    )
+    const facts = this.epoch.flushFacts(this.deps.writer?.encodedRatio ?? 0.5, this.deps.runtime.now())
+    return flushReason({ ...facts, stopRequested, deadlineReached, endReached }, this.limits)
   }
 
   private async read(maxWaitMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -283,10 +255,10 @@ export class Pipeline {
       )
     }
     if (this.config.processing.dryRun || this.deps.writer === null) {
-      this.committed.set(tp, resumedOffset)
+      this.tableProgress.moveUnwritten(tp, resumedOffset)
       return
     }
-    this.unrecordedStarts.set(tp, resumedOffset)
+    this.tableProgress.moveUnrecorded(tp, resumedOffset)
     if ((await this.cut('start')) === 'started') await this.settle()
   }
 
@@ -377,16 +349,16 @@ export class Pipeline {
 
   private async commit(cut: EpochCut, reason: FlushReason, epochNumber: number): Promise<CommitStatus> {
     const { writer, runtime } = this.deps
-    const starts = [...this.unrecordedStarts]
+    const starts = this.tableProgress.takeUnrecorded()
     const columns = epochColumns(cut, {
       pipelineId: this.config.pipelineId,
       epochNumber,
-      committed: tp => this.committed.get(tp) ?? null,
+      committed: tp => this.tableProgress.committedOffset(tp),
       starts,
     })
     if (this.config.processing.dryRun || writer === null) {
-      this.count(cut, writer === null ? [] : writer.planEpoch(columns))
-      this.noteCommitted(cut)
+      countCut(this.metrics, cut.counts, writer === null ? [] : writer.planEpoch(columns))
+      this.tableProgress.commit(cut)
       return 'committed'
     }
     const outcome = await commitEpoch(writer, this.config.name, cut, columns, reason, runtime)
@@ -396,20 +368,12 @@ export class Pipeline {
     }
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
     this.fencedInARow = 0
-    this.noteCommitted(cut)
-    for (const [tp, nextOffset] of starts) {
-      if (!cut.ranges.some(({ topicPartition }) => topicPartition === tp)) this.committed.set(tp, nextOffset)
-      this.unrecordedStarts.delete(tp)
-    }
+    this.tableProgress.commit(cut, starts)
     this.metrics.commits++
     this.metrics.conflicts += outcome.attemptCount - 1
-    this.count(cut, outcome.files)
+    countCut(this.metrics, cut.counts, outcome.files)
     await this.afterCommit(writer, outcome.version)
     return 'committed'
-  }
-
-  private noteCommitted(cut: EpochCut): void {
-    for (const { topicPartition, nextOffset } of cut.ranges) this.committed.set(topicPartition, nextOffset)
   }
 
   /** What is worth doing and may fail: checksum, checkpoint, and the group's offsets for lag tools. */
@@ -417,8 +381,7 @@ export class Pipeline {
     const { runtime, source } = this.deps
     const pipeline = this.config.name
     await keepUpLog(writer, pipeline, version, runtime)
-    const offsets = new Map<TopicPartition, bigint>()
-    for (const [tp, nextOffset] of this.committed) if (nextOffset !== null) offsets.set(tp, nextOffset)
+    const offsets = this.tableProgress.committedOffsets()
     // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
     this.groupCommit = this.groupCommit.then(async () => {
       try {
@@ -427,17 +390,6 @@ export class Pipeline {
         publish('group-offsets:failed', { pipeline, error })
       }
     })
-  }
-
-  private count(cut: EpochCut, files: readonly WrittenFile[]): void {
-    const { metrics } = this
-    metrics.messages += cut.counts.messages
-    metrics.rows += cut.counts.rows
-    metrics.badRecords += cut.counts.badRecords
-    metrics.skipped += cut.counts.skipped
-    metrics.filtered += cut.counts.filtered
-    metrics.files += files.length
-    for (const file of files) metrics.bytesWritten += file.sizeBytes
   }
 
   /** Another writer was first: everything in hand may be in the table already, so it is read again from the table on. */
@@ -473,12 +425,9 @@ export class Pipeline {
     if (unknownTopicIds.length > 0) {
       publish('topic:unknown-offsets', { pipeline: this.config.name, topicIds: unknownTopicIds })
     }
-    for (const [tp, { nextOffset, fromTable }] of offsets) {
-      this.committed.set(tp, fromTable ? nextOffset : null)
-      if (fromTable) this.unrecordedStarts.delete(tp)
-      else this.unrecordedStarts.set(tp, nextOffset)
-      if (!this.startedFrom.has(tp)) this.startedFrom.set(tp, nextOffset)
-      source.seek(tp, nextOffset)
+    for (const [tp, start] of offsets) {
+      this.tableProgress.start(tp, start)
+      source.seek(tp, start.nextOffset)
     }
   }
 
@@ -497,7 +446,7 @@ export class Pipeline {
    */
   private async recordStart(): Promise<void> {
     const { writer } = this.deps
-    if (this.unrecordedStarts.size === 0 || this.config.kafka.autoOffsetReset === 'earliest') return
+    if (!this.tableProgress.hasUnrecorded || this.config.kafka.autoOffsetReset === 'earliest') return
     if (writer === null || this.config.processing.dryRun) return
     this.start(this.epoch.cut(), 'start')
     await this.settle()
@@ -508,12 +457,12 @@ export class Pipeline {
     const inEpoch = this.epoch.nextOffset(tp)
     if (inEpoch !== null) return inEpoch
     const underway = this.inFlight?.cut.ranges.find(r => r.topicPartition === tp)
-    return underway?.nextOffset ?? this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
+    return underway?.nextOffset ?? this.tableProgress.nextOffset(tp)
   }
 
   private async result(): Promise<PipelineResult> {
     const { source } = this.deps
-    let ends: Awaited<ReturnType<MessageSource['endOffsets']>> | null = null
+    let ends: EndOffsets | null = null
     try {
       ends = await source.endOffsets()
     } catch {
@@ -526,26 +475,14 @@ export class Pipeline {
    * How far it came, asking nobody: partitions that were never started are missing.
    * @param ends where Kafka's partitions end, as far as known
    */
-  progress(ends: Awaited<ReturnType<MessageSource['endOffsets']>> | null = null): PipelineResult {
+  progress(ends: EndOffsets | null = null): PipelineResult {
     const { source, writer } = this.deps
-    const started = source.assignment.filter(tp => this.startedFrom.has(tp))
     return {
       name: this.config.name,
       table: this.tableUri,
       version: writer?.table.state.version ?? null,
       metrics: this.metrics,
-      partitions: started.map(tp => {
-        const nextOffset = this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
-        const endOffset = ends?.get(tp)?.endOffset ?? null
-        return {
-          topic: tp.topic,
-          partition: tp.partition,
-          fromOffset: this.startedFrom.get(tp) ?? 0n,
-          nextOffset,
-          endOffset,
-          lag: endOffset === null ? null : endOffset > nextOffset ? endOffset - nextOffset : 0n,
-        }
-      }),
+      partitions: this.tableProgress.describe(source.assignment, ends),
     }
   }
 }
