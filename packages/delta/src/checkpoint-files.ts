@@ -54,15 +54,16 @@ export function checkpointColumns(state: TableState, format: CheckpointFormat): 
   return { format, state: stateActionFields(format), files }
 }
 
-/** Batches tombstones, then files. */
+/** Batches tombstones, then files: at most `actionsMax` at a time. */
 export async function* fileBatches(
   columns: CheckpointColumns,
+  actionsMax: number,
   removes: Iterable<Remove>,
   adds: AsyncIterable<readonly Add[]>,
 ): AsyncGenerator<FileBatch> {
   const rows = new FileActionRows(columns.files)
   const isFull = (): boolean =>
-    rows.rowCount === FILE_ACTIONS_MAX ||
+    rows.rowCount === actionsMax ||
     (rows.rowCount % SIZE_CHECK_ROWS === 0 && rows.sizeBytes >= BATCH_SIZE_MAX_BYTES)
   for (const remove of removes) {
     rows.appendRemove(remove)
@@ -129,7 +130,7 @@ export class CheckpointFile {
 
 /** One batch as a file of its own. */
 export function encodeSidecar(encoder: ParquetEncoder, batch: FileBatch): Uint8Array {
-  return encoder.encode(batch, { ...ENCODE_OPTIONS, rowGroupRows: FILE_ACTIONS_MAX }).bytes
+  return encoder.encode(batch, { ...ENCODE_OPTIONS, rowGroupRows: batch.rowCount }).bytes
 }
 
 /** Everything of the table but its files, and for version 2 what says so. */

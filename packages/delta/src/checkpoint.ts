@@ -35,6 +35,14 @@ export interface CheckpointOutcome {
   readonly version: number
 }
 
+export interface WriteCheckpointOptions {
+  /**
+   * File actions of one row group, or of one sidecar; a checkpoint of version 2 that has more of them has sidecars.
+   * Default: {@link FILE_ACTIONS_MAX}.
+   */
+  readonly fileActionsMax?: number
+}
+
 /** Is it time? Derived from the log and not from what this process did, so that a restart never skips one. */
 export function checkpointDue(state: TableState, interval?: number): boolean {
   const every = interval ?? tableProperty(state.metadata.configuration, 'delta.checkpointInterval')
@@ -52,13 +60,14 @@ export async function writeCheckpoint(
   version: number,
   encoder: ParquetEncoder,
   runtime: Runtime,
+  options: WriteCheckpointOptions = {},
 ): Promise<CheckpointOutcome> {
   const pointer = await readLastCheckpoint(store)
   if (pointer !== null && pointer.version >= version) return { status: 'exists', version: pointer.version }
   const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now(), hint: pointer })
   assert(snapshot !== null, 'a checkpoint is made of a version that was committed')
   assertMaintainable(snapshot.state.protocol)
-  const made = await new CheckpointWriter(snapshot, encoder, runtime).make()
+  const made = await new CheckpointWriter(snapshot, encoder, runtime, options).make()
   // Crash here: no checkpoint, or one that the next LIST finds; the pointer is only a hint. Sidecars of a checkpoint that
   // never came are removed with old ones.
   const put = await store.putIfAbsent(formatCheckpointPath(version), made.bytes)
@@ -85,21 +94,29 @@ class CheckpointWriter {
   readonly #snapshot: Snapshot
   readonly #encoder: ParquetEncoder
   readonly #runtime: Runtime
+  readonly #fileActionsMax: number
   readonly #sidecars: Sidecar[] = []
   #sidecarActions = 0
   #addCount = 0
 
-  constructor(snapshot: Snapshot, encoder: ParquetEncoder, runtime: Runtime) {
+  constructor(
+    snapshot: Snapshot,
+    encoder: ParquetEncoder,
+    runtime: Runtime,
+    { fileActionsMax = FILE_ACTIONS_MAX }: WriteCheckpointOptions,
+  ) {
+    assert(fileActionsMax > 0)
     this.#snapshot = snapshot
     this.#encoder = encoder
     this.#runtime = runtime
+    this.#fileActionsMax = fileActionsMax
   }
 
   async make(): Promise<MadeCheckpoint> {
     const { state } = this.#snapshot
     const format = formatOf(state)
     const columns = checkpointColumns(state, format)
-    const batches = fileBatches(columns, this.#unexpiredTombstones(), this.#adds())
+    const batches = fileBatches(columns, this.#fileActionsMax, this.#unexpiredTombstones(), this.#adds())
     const inline = format === 'v1' ? batches : await this.#inlineOrSidecars(batches)
     const file = new CheckpointFile(this.#encoder, columns, inline !== null)
     file.appendState(stateActions(state, format, this.#sidecars))
@@ -135,7 +152,7 @@ class CheckpointWriter {
     for await (const batch of batches) {
       held.push(batch)
       heldActions += batch.rowCount
-      if (this.#sidecars.length === 0 && heldActions <= FILE_ACTIONS_MAX) continue
+      if (this.#sidecars.length === 0 && heldActions <= this.#fileActionsMax) continue
       for (const one of held.splice(0)) await this.#putSidecar(one)
     }
     return this.#sidecars.length === 0 ? held : null

@@ -12,7 +12,7 @@ import { readCommit } from '../commit-reader.ts'
 import { DeltaLakeError } from '../error.ts'
 import { advanceTableState, initialTableState, loadTableState } from '../load-table-state.ts'
 import { formatCommitPath, LOG_PREFIX } from '../log-path.ts'
-import { assertWritable } from '../protocol.ts'
+import { assertWritable, SNAPSHOT_READER_FEATURES } from '../protocol.ts'
 import type { Runtime } from '../runtime.ts'
 import type { StructType } from '../schema.ts'
 import { formatSchemaString, someType, validateTableSchema } from '../schema-codec.ts'
@@ -38,11 +38,12 @@ export interface CreateTableResult {
 const CREATE_ATTEMPTS_MAX = 50
 const CREATE_RETRY_DELAY_MS = 500
 
-/** Properties that need a feature in the protocol, and the features they need. */
-const PROPERTY_FEATURES: ReadonlyMap<string, readonly string[]> = new Map([
-  ['delta.enableInCommitTimestamps', ['inCommitTimestamp']],
-  ['delta.enableChangeDataFeed', ['changeDataFeed']],
-])
+/** Properties with values that need a feature in the protocol. */
+const PROPERTY_FEATURES: readonly (readonly [property: string, value: string, feature: string])[] = [
+  ['delta.enableInCommitTimestamps', 'true', 'inCommitTimestamp'],
+  ['delta.enableChangeDataFeed', 'true', 'changeDataFeed'],
+  ['delta.checkpointPolicy', 'v2', 'v2Checkpoint'],
+]
 /** Properties that would change what files must look like in ways that creation does not set up. */
 const PROPERTIES_REFUSED = [
   'delta.columnMapping.mode',
@@ -146,11 +147,13 @@ function protocolFor(spec: CreateTableSpec): Protocol {
         },
       )
     }
-    if (value === 'true') for (const feature of PROPERTY_FEATURES.get(key) ?? []) features.add(feature)
+    for (const [property, needing, feature] of PROPERTY_FEATURES) {
+      if (key === property && value.toLowerCase() === needing) features.add(feature)
+    }
     if (key.startsWith('delta.feature.')) features.add(key.slice('delta.feature.'.length))
   }
-  const readerFeatures = usesTimestampNtz(spec.schema) || features.has('timestampNtz') ? ['timestampNtz'] : []
-  for (const feature of readerFeatures) features.add(feature)
+  if (usesTimestampNtz(spec.schema)) features.add('timestampNtz')
+  const readerFeatures = [...features].filter(feature => SNAPSHOT_READER_FEATURES.has(feature))
   if (features.size === 0) return { minReaderVersion: 1, minWriterVersion: 2 }
   // Version 2 implies these two; a table with a feature list has to name them to keep them.
   const writerFeatures = ['appendOnly', 'invariants', ...features]
