@@ -44,6 +44,7 @@ export {
   type VacuumResult,
   vacuumTable,
 } from '@stream-ingest/delta'
+export { localMain } from './cli/local-main.ts'
 export { type ConfigOptions, IngestConfig } from './config/config.ts'
 export { formatDiagnostics } from './config/diagnostic-format.ts'
 export {
