@@ -27,6 +27,9 @@ import { addTotals, emptyTotals, LiveFiles, type LiveTotals } from './live-files
 /** Commits that are read ahead. */
 const COMMITS_AHEAD = 16
 
+/** Parts of the live files at most; with more files than fit into so many, the parts are larger. */
+const BUCKETS_MAX = 1_024
+
 /** What was looked at. */
 export interface LogCheck {
   readonly findings: FindingList
@@ -50,7 +53,8 @@ export async function checkLog(
   request: RequestOptions,
 ): Promise<LogCheck> {
   for (let bucketCount = 1; ; bucketCount *= 2) {
-    const replay = new LogReplayCheck(store, listing, version, liveFilesMax, request)
+    const filesMax = bucketCount < BUCKETS_MAX ? liveFilesMax : Number.POSITIVE_INFINITY
+    const replay = new LogReplayCheck(store, listing, version, filesMax, request)
     let fits = true
     for (let bucket = 0; bucket < bucketCount && fits; bucket++) fits = await replay.run(bucket, bucketCount)
     if (fits) return replay
