@@ -70,6 +70,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addRun(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
+  addCheck(program, io, setExitCode)
   return program
 }
 
@@ -191,6 +192,20 @@ function addRead(program: Command, io: CommandIo, setExitCode: (code: number) =>
     .action(async (table: string, options) => {
       const { readCommand } = await import('./read.ts')
       setExitCode(await readCommand(table, options, io))
+    })
+}
+
+function addCheck(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  withTableOptions(
+    program
+      .command('check')
+      .description('is a table sound: its log, checkpoints, checksums and files')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  )
+    .option('--deep', 'read every row, and hold it against its statistics')
+    .action(async (table: string, options) => {
+      const { checkCommand } = await import('./check.ts')
+      setExitCode(await checkCommand(table, options, io))
     })
 }
 

@@ -27,12 +27,17 @@ export interface TableOptions {
   readonly version?: number
 }
 
-export interface OpenedTable {
-  readonly snapshot: Snapshot
+export interface OpenedStore {
+  /** Rooted at the table. */
+  readonly store: ObjectStore
   /** Opens what lies outside of the table, by the same credentials. */
   readonly openForeign: OpenForeignStore
   /** Gives up connections. */
   close(): Promise<void>
+}
+
+export interface OpenedTable extends OpenedStore {
+  readonly snapshot: Snapshot
 }
 
 const CONFIG_FILE = /\.(?:ya?ml|json)$/i
@@ -45,12 +50,8 @@ const REGION_DEFAULT = 'us-east-1'
  * @throws DeltaLakeError `DELTA_TABLE_NOT_FOUND`, `STORE_URI_INVALID`, and what loading a snapshot throws; ConfigError
  */
 export async function openTable(table: string, options: TableOptions, io: CommandIo): Promise<OpenedTable> {
-  const storeOptions = openStoreOptions(options, io)
-  const store = await findStore(table, options, storeOptions, io)
-  const foreign: ObjectStore[] = []
-  const close = async (): Promise<void> => {
-    for (const opened of [store, ...foreign]) await opened.close()
-  }
+  const opened = await openStoreOf(table, options, io)
+  const { store } = opened
   try {
     const snapshot = await loadSnapshot(store, {
       nowMs: io.runtime.now(),
@@ -61,10 +62,29 @@ export async function openTable(table: string, options: TableOptions, io: Comman
         context: { table: store.uri },
       })
     }
-    return { snapshot, openForeign: foreignStores(storeOptions, foreign), close }
+    return { ...opened, snapshot }
   } catch (error) {
-    await close()
+    await opened.close()
     throw error
+  }
+}
+
+/**
+ * Opens the store of a table, whether or not there is one.
+ *
+ * @param table as it was named on the command line
+ * @throws DeltaLakeError `STORE_URI_INVALID`; ConfigError
+ */
+export async function openStoreOf(table: string, options: TableOptions, io: CommandIo): Promise<OpenedStore> {
+  const storeOptions = openStoreOptions(options, io)
+  const store = await findStore(table, options, storeOptions, io)
+  const foreign: ObjectStore[] = []
+  return {
+    store,
+    openForeign: foreignStores(storeOptions, foreign),
+    async close() {
+      for (const opened of [store, ...foreign]) await opened.close()
+    },
   }
 }
 
