@@ -11,7 +11,7 @@ import pino from 'pino'
 import { StreamIngestError } from '../error.ts'
 import { type IngestEvents, type OffsetRange, subscribe } from '../observe/event.ts'
 import type { OutputStream } from './command-io.ts'
-import { formatBytes, formatCount } from './format.ts'
+import { formatBytes, formatCount, formatNumberOf } from './format.ts'
 
 export type LogFormat = 'json' | 'pretty'
 
@@ -93,7 +93,7 @@ function lifeCycle(line: Line): (() => void)[] {
         'info',
         'stopped',
         { ...e },
-        `${e.pipeline}  ${formatCount(e.rowCount)} rows in ${formatCount(e.commitCount)} commits, stopped cleanly${e.version === null ? '' : ` at v${e.version}`}; uncommitted 0`,
+        `${e.pipeline}  ${formatNumberOf(e.rowCount, 'row')} in ${formatNumberOf(e.commitCount, 'commit')}, stopped cleanly${e.version === null ? '' : ` at v${e.version}`}; uncommitted 0`,
       ),
     ),
     subscribe('pipeline:retrying', e => {

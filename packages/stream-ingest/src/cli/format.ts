@@ -9,6 +9,11 @@ export function formatCount(count: number | bigint): string {
   return count.toLocaleString('en-US')
 }
 
+/** `1 file`, `2 files` */
+export function formatNumberOf(count: number | bigint, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 || count === 1n ? '' : 's'}`
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
 /** `7.9 MiB`: two digits that count. */

@@ -15,7 +15,7 @@ import {
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
 import { type LogFormat, logEvents } from './event-log.ts'
-import { formatBytes, formatCount, formatDuration } from './format.ts'
+import { formatBytes, formatCount, formatDuration, formatNumberOf } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 
 export interface RunCommandOptions {
@@ -77,10 +77,10 @@ function report(result: ProcessingResult, options: RunCommandOptions, io: Comman
   if (!result.success || options.quiet) return
   const { metrics } = result
   const parts = [
-    `${formatCount(metrics.rows)} rows`,
-    `${formatCount(metrics.files)} files`,
+    formatNumberOf(metrics.rows, 'row'),
+    formatNumberOf(metrics.files, 'file'),
     formatBytes(metrics.bytesWritten),
-    `${formatCount(metrics.commits)} commits`,
+    formatNumberOf(metrics.commits, 'commit'),
     formatDuration(result.processingTimeMs),
   ]
   if (metrics.badRecords > 0) parts.push(`${formatCount(metrics.badRecords)} bad records skipped`)
