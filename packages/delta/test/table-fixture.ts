@@ -1,11 +1,14 @@
 /**
- * Tables for tests, made through the real write path so that they are correct by construction.
+ * Tables for tests, made through the real write path so that they are correct by construction. What a test leaves behind
+ * is checked when it ends: whatever it tests, its table is sound.
  *
  * @module
  */
 import assert from 'node:assert/strict'
+import { afterEach } from 'node:test'
 import {
   type Add,
+  checkTable,
   createParquetEncoder,
   DeltaTable,
   encodeDataFile,
@@ -49,6 +52,23 @@ export function testRuntime(startMs = 1_800_000_000_000, seed = 1): Runtime & { 
   return runtime
 }
 
+/** Tables of the test that runs. */
+const written = new Map<ObjectStore, Runtime>()
+
+afterEach(async () => {
+  const tables = [...written]
+  written.clear()
+  for (const [store, runtime] of tables) {
+    const { findings } = await checkTable(store, { deep: true, nowMs: runtime.now() })
+    assert.deepEqual(findings, [], 'the table that the test leaves behind is not sound')
+  }
+})
+
+/** For a test that damages its table on purpose: it is not checked at the end. */
+export function damageOnPurpose(store: ObjectStore): void {
+  written.delete(store)
+}
+
 export async function createEvents(
   store: ObjectStore,
   runtime: Runtime,
@@ -59,6 +79,7 @@ export async function createEvents(
     { schema: EVENTS, partitionColumns: ['day'], properties },
     { runtime },
   )
+  written.set(store, runtime)
   return table
 }
 

@@ -11,7 +11,14 @@ import {
 import { formatCommit } from '../src/action-codec.ts'
 import { formatCommitPath } from '../src/log-path.ts'
 import { COMMIT_STALE_AFTER_MS } from '../src/transaction.ts'
-import { appendEvents, createEvents, encoder, testRuntime, uploadEvents } from './table-fixture.ts'
+import {
+  appendEvents,
+  createEvents,
+  damageOnPurpose,
+  encoder,
+  testRuntime,
+  uploadEvents,
+} from './table-fixture.ts'
 
 const isCommit = (key: string): boolean => /_delta_log\/\d{20}\.json$/.test(key)
 
@@ -103,6 +110,7 @@ suite('an append', () => {
   test('stops at a winner that makes it another table', async () => {
     const { store, runtime } = setUp()
     const ours = await createEvents(store, runtime)
+    damageOnPurpose(store)
     const metaData = { ...ours.state.metadata, id: 'another' }
     await store.putIfAbsent(
       formatCommitPath(1),
@@ -213,6 +221,8 @@ test('a version below a checkpoint that others made while we slept is no commit 
     await appendEvents(other, [i], 'other:0', BigInt(i))
     await other.upkeep(encoder)
   }
+  // The commit at a version that was cleaned away stays behind, with a gap above it.
+  damageOnPurpose(store)
   // Log cleanup has removed what the checkpoint covers.
   await store.delete(Array.from({ length: 10 }, (_, i) => formatCommitPath(i)))
   await runtime.delay(COMMIT_STALE_AFTER_MS + 1)

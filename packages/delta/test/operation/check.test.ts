@@ -13,7 +13,7 @@ import { decimal, field, primitive, struct } from '../../src/schema.ts'
 import { formatSchemaString } from '../../src/schema-codec.ts'
 import { MemoryObjectStore } from '../../src/store/memory.ts'
 import type { ObjectStore } from '../../src/store/object-store.ts'
-import { appendEvents, createEvents, encoder, testRuntime } from '../table-fixture.ts'
+import { appendEvents, createEvents, damageOnPurpose, encoder, testRuntime } from '../table-fixture.ts'
 import { addOf, createTestLog, metadataOf, PROTOCOL } from '../table-log.ts'
 import { createScanTable } from './scan-fixture.ts'
 
@@ -22,12 +22,14 @@ const DELETED_FIRST_ROW = { storageType: 'i', pathOrInlineDv: 'x', sizeInBytes: 
 
 /** Versions 0 to 4 by the product's own writer, with checksums, a checkpoint at 3 and the pointer to it. */
 async function soundTable(properties: Record<string, string> = {}): Promise<MemoryObjectStore> {
-  const store = new MemoryObjectStore()
-  const table = await createEvents(store, testRuntime(), { 'delta.checkpointInterval': '3', ...properties })
+  const runtime = testRuntime()
+  const store = new MemoryObjectStore({ now: runtime.now })
+  const table = await createEvents(store, runtime, { 'delta.checkpointInterval': '3', ...properties })
   for (let i = 1; i <= 4; i++) {
     await appendEvents(table, [i, i + 10, i + 20], 'app', BigInt(i))
     await table.upkeep(encoder)
   }
+  damageOnPurpose(store)
   return store
 }
 

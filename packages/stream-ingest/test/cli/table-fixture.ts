@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
   type Add,
+  checkTable,
   createParquetEncoder,
   DeltaTable,
   encodeDataFile,
@@ -54,7 +55,7 @@ export interface FixtureTable {
 
 const encoder = createParquetEncoder()
 
-/** Writes a table whose version 0 creates it, and one more version for each commit. */
+/** Writes a table whose version 0 creates it, and one more version for each commit, and asserts that it is sound. */
 export async function writeTable(path: string, fixture: FixtureTable): Promise<void> {
   const { schema, partitionColumns = [], properties = {} } = fixture
   const store = openStore(path)
@@ -72,6 +73,7 @@ export async function writeTable(path: string, fixture: FixtureTable): Promise<v
     assert.equal(outcome.status, 'committed')
     await table.upkeep(encoder)
   }
+  assert.deepEqual((await checkTable(store, { deep: true })).findings, [])
 }
 
 async function writeFile(table: DeltaTable, schema: StructType, file: FixtureFile): Promise<Add> {

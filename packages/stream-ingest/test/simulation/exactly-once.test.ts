@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import {
+  checkTable,
   InjectedCrash,
   loadSnapshot,
   MemoryObjectStore,
@@ -185,6 +186,11 @@ class Scenario {
       )
     }
   }
+
+  async assertSound(): Promise<void> {
+    const { findings } = await checkTable(this.store.at('t'), { deep: true, nowMs: this.runtime.now() })
+    assert.deepEqual(findings, [])
+  }
 }
 
 function ascending(a: bigint, b: bigint): number {
@@ -238,6 +244,7 @@ suite('whatever fails, and however many run, each message is in the table once',
       scenario.store.deliverLateWrites()
       await scenario.runProcess()
       await scenario.assertExactlyOnce()
+      await scenario.assertSound()
     })
   }
 })

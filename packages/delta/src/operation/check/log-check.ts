@@ -153,15 +153,19 @@ class LogReplayCheck implements LogCheck {
     this.#forget()
     if (commit.kind === 'failed') {
       this.#find('log-unreadable', version, logFault(commit.error))
-    } else if (this.#firstCommitBefore(version)) {
-      this.#find('log-gap', version, `version ${version} is missing (\`${formatCommitPath(version)}\`)`)
-    }
+    } else if (this.#isGapBeginning(version)) this.#find('log-gap', version, this.#gapText(version))
   }
 
   /** Older commits are cleaned away up to a version; after the oldest that is there none may be missing. */
-  #firstCommitBefore(version: number): boolean {
-    for (const v of this.#listing.commits.keys()) if (v < version) return true
-    return false
+  #isGapBeginning(version: number): boolean {
+    return this.#listing.commits.has(version - 1)
+  }
+
+  #gapText(first: number): string {
+    let last = first
+    while (last < this.#version && !this.#listing.commits.has(last + 1)) last++
+    const versions = last === first ? `version ${first} is` : `versions ${first} to ${last} are`
+    return `${versions} missing (\`${formatCommitPath(first)}\`)`
   }
 
   /** After a gap nothing is known until the next checkpoint. */
