@@ -70,6 +70,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addRun(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
+  addExplain(program, io, setExitCode)
   addCheck(program, io, setExitCode)
   return program
 }
@@ -103,6 +104,18 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
     .action(async (files: string[], options) => {
       const { validateCommand } = await import('./validate.ts')
       setExitCode(await validateCommand(files, options, io))
+    })
+}
+
+function addExplain(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('explain')
+    .description('what an error code means, and what to do')
+    .argument('[code]', 'as it stands in the message; without one, all codes')
+    .option('--json', 'print one JSON document')
+    .action(async (code: string | undefined, options) => {
+      const { explainCommand } = await import('./explain.ts')
+      setExitCode(await explainCommand(code, options, io))
     })
 }
 

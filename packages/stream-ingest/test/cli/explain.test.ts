@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { DELTA_ERRORS } from '@stream-ingest/delta/error'
+import { ERRORS } from '../../src/error.ts'
+import { documentOf, run } from './command-harness.ts'
+
+suite('stream-ingest explain', () => {
+  test('says what a code means, what to do and how the command line exits', async () => {
+    const { stdout, exitCode } = await run(['explain', 'kafka_topic_not_found'])
+    assert.equal(exitCode, 0)
+    assert.match(
+      stdout,
+      /^KAFKA_TOPIC_NOT_FOUND\n {2}what .*\n {2}help .*\n {2}retry .*\n {2}exit code {2}66\n$/,
+    )
+  })
+
+  test('knows every code of both packages', async () => {
+    for (const code of [...Object.keys(ERRORS), ...Object.keys(DELTA_ERRORS)]) {
+      const document = documentOf(await run(['explain', code, '--json']))
+      assert.equal(document.code, code)
+      assert.notEqual(document.hint, '')
+    }
+    const { stdout } = await run(['explain'])
+    assert.equal(
+      stdout.trim().split('\n').length,
+      Object.keys(ERRORS).length + Object.keys(DELTA_ERRORS).length,
+    )
+  })
+
+  test('suggests the code that was meant', async () => {
+    const outcome = await run(['explain', 'CONFIG_UNKNOWN_KAY'])
+    assert.equal(outcome.exitCode, 64)
+    assert.match(outcome.stderr, /CONFIG_UNKNOWN_KEY/)
+  })
+})
