@@ -147,7 +147,7 @@ export class BrokerConnection {
     } catch (error) {
       await broker.close()
       const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : null
-      throw handshakeError(error, formatAddress(address), reason)
+      throw handshakeError(error, formatAddress(address), reason, options.sasl?.mechanism)
     } finally {
       ended.removeEventListener('abort', onAbort)
     }

@@ -70,8 +70,12 @@ export function protocolError(errorCode: number, place: string, right: KafkaRigh
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/
 
-/** A connection that could not be made, or was lost. `server` is `host:port`. */
-export function connectionError(thrown: unknown, server: string): StreamIngestError {
+/**
+ * A connection that could not be made, or was lost.
+ * @param server `host:port`
+ * @param mechanism of SASL, where it is in use
+ */
+export function connectionError(thrown: unknown, server: string, mechanism?: string): StreamIngestError {
   const causes = [...causeChain(thrown)]
   // A token that could not be had, a package that is missing: said already.
   const ours = causes.find(cause => cause instanceof StreamIngestError)
@@ -80,8 +84,10 @@ export function connectionError(thrown: unknown, server: string): StreamIngestEr
   const reason = inner === undefined ? 'unknown' : describe(inner)
   const context = { server }
   if (causes.some(isAuthentication)) {
-    return new KafkaError('KAFKA_AUTHENTICATION', `broker \`${server}\` refused the credentials: ${reason}`, {
-      context,
+    const by = mechanism === undefined ? '' : ` (${mechanism})`
+    const message = `broker \`${server}\` refused the credentials${by}: ${reason}`
+    return new KafkaError('KAFKA_AUTHENTICATION', message, {
+      context: { ...context, mechanism },
       cause: thrown,
     })
   }
@@ -109,9 +115,15 @@ const NO_CONNECTION: ReadonlySet<string> = new Set([
 /**
  * A server that was reached but did not answer as a broker does: another protocol, or another listener of Kafka.
  * @param reason in place of what the transport says
+ * @param mechanism of SASL, where it is in use
  */
-export function handshakeError(thrown: unknown, server: string, reason: string | null): StreamIngestError {
-  const error = connectionError(thrown, server)
+export function handshakeError(
+  thrown: unknown,
+  server: string,
+  reason: string | null,
+  mechanism?: string,
+): StreamIngestError {
+  const error = connectionError(thrown, server, mechanism)
   if (!isConnectionFailure(error)) return error
   const causes = [...causeChain(error)]
   if (causes.some(cause => NO_CONNECTION.has(codeOf(cause)))) return error
