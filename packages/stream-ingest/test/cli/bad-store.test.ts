@@ -6,12 +6,13 @@ import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { loadSnapshot, S3ObjectStore, scanTable } from '@stream-ingest/delta'
+import { S3ObjectStore } from '@stream-ingest/delta'
 import { type FakeS3Options, type FakeS3Request, FakeS3Server } from '../../../delta/test/fake-s3-server.ts'
 import { EmbeddedBroker } from '../../src/testing/index.ts'
 import {
   assertFailure,
   type ExpectedFailure,
+  offsetsOf,
   RUN_TIMEOUT_MS,
   range,
   run,
@@ -50,13 +51,7 @@ async function offsetsOn(fake: FakeS3Server): Promise<number[]> {
     credentials: { accessKeyId: 'AK', secretAccessKey: SECRET },
   })
   try {
-    const snapshot = await loadSnapshot(store)
-    const offsets: number[] = []
-    if (snapshot === null) return []
-    for await (const batch of scanTable(snapshot, { columns: ['_kafka_offset'] })) {
-      for (const row of batch) offsets.push(Number(row._kafka_offset))
-    }
-    return offsets.sort((a, b) => a - b)
+    return await offsetsOf(store)
   } finally {
     await store.close()
   }

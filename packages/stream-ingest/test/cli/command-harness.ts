@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
   loadSnapshot,
+  type ObjectStore,
   openStore,
   parseJson,
   scanTable,
@@ -203,23 +204,32 @@ export class Workplace {
   }
 
   async rows(columns?: readonly string[]): Promise<TableRow[]> {
-    const store = openStore(this.tablePath)
-    const snapshot = await loadSnapshot(store)
-    if (snapshot === null) return []
-    const rows: TableRow[] = []
-    const options = columns === undefined ? {} : { columns }
-    for await (const batch of scanTable(snapshot, options)) rows.push(...batch)
-    return rows
+    return rowsOf(openStore(this.tablePath), columns)
   }
 
-  /** Kafka offsets in the table, by partition, ascending: duplicates show. */
+  /** Kafka offsets in the table: see {@link offsetsOf}. */
   async offsets(partition = 0): Promise<number[]> {
-    const rows = await this.rows(['_kafka_partition', '_kafka_offset'])
-    return rows
-      .filter(row => row._kafka_partition === partition)
-      .map(row => Number(row._kafka_offset))
-      .sort((a, b) => a - b)
+    return offsetsOf(openStore(this.tablePath), partition)
   }
+}
+
+/** The rows of the table in a store; none where there is no table. */
+async function rowsOf(store: ObjectStore, columns?: readonly string[]): Promise<TableRow[]> {
+  const snapshot = await loadSnapshot(store)
+  const rows: TableRow[] = []
+  if (snapshot === null) return rows
+  const options = columns === undefined ? {} : { columns }
+  for await (const batch of scanTable(snapshot, options)) rows.push(...batch)
+  return rows
+}
+
+/** Kafka offsets of one partition in a table, ascending: duplicates show. */
+export async function offsetsOf(store: ObjectStore, partition = 0): Promise<number[]> {
+  const rows = await rowsOf(store, ['_kafka_partition', '_kafka_offset'])
+  return rows
+    .filter(row => row._kafka_partition === partition)
+    .map(row => Number(row._kafka_offset))
+    .sort((a, b) => a - b)
 }
 
 /** `[from, to)`. */
