@@ -71,13 +71,42 @@ export async function* readCheckpointFiles(
     } else yield* readRows(await openCheckpointFile(store, key, sizeBytes, options), [column])
   }
   for (const { path, sizeInBytes } of sidecars) {
-    const key = locateSidecar(path, store.uri)
+    const key = sidecarKey(path, store.uri)
     yield* readRows(await openCheckpointFile(store, key, sizeInBytes, options), [column])
   }
 }
 
-/** A bare file name, or where some writers put it: a path from the table's root or an absolute one. */
-function locateSidecar(path: string, tableUri: string): string {
+/**
+ * Reads what a checkpoint says of its sidecars, and nothing else.
+ *
+ * @throws DeltaLakeError `DELTA_LOG_CORRUPT` naming the file, and what the store throws
+ */
+export async function readSidecars(
+  store: ObjectStore,
+  checkpoint: CheckpointFiles,
+  options?: RequestOptions,
+): Promise<Sidecar[]> {
+  const sidecars: Sidecar[] = []
+  const take = (action: Action): void => {
+    if ('sidecar' in action) sidecars.push(action.sidecar)
+  }
+  for (const { key, sizeBytes } of checkpoint.files) {
+    if (checkpoint.format === 'json') for (const action of await readJson(store, key, options)) take(action)
+    else {
+      const file = await openCheckpointFile(store, key, sizeBytes, options)
+      for await (const batch of readRows(file, ['sidecar'])) for (const action of batch) take(action)
+    }
+  }
+  return sidecars
+}
+
+/**
+ * The key of a sidecar's file. Its path is a bare file name, or what some writers put there: a path from the table's root
+ * or an absolute one.
+ *
+ * @throws DeltaLakeError `DELTA_LOG_CORRUPT` for one outside of the table
+ */
+export function sidecarKey(path: string, tableUri: string): string {
   if (!path.includes('/')) return SIDECAR_PREFIX + decodeFilePath(path)
   const location = locateFile(path, tableUri)
   if (location.kind === 'key') return location.key

@@ -68,7 +68,12 @@ async function newestInCommit(
   return low === 0 ? null : versions[low - 1]!
 }
 
-async function readInCommitTimestamp(
+/**
+ * The in-commit timestamp of a version, which has one.
+ *
+ * @throws DeltaLakeError `DELTA_LOG_CORRUPT` where it has none, and what the store throws
+ */
+export async function readInCommitTimestamp(
   store: ObjectStore,
   version: number,
   options: RequestOptions,

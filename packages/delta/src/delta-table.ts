@@ -8,6 +8,8 @@ import { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkp
 import { writeChecksum } from './checksum.ts'
 import { DeltaLakeError } from './error.ts'
 import { loadTableState } from './load-table-state.ts'
+import { cleanUpLog, type LogCleanupOutcome, logCutoffMs } from './log-cleanup.ts'
+import { formatCommitPath } from './log-path.ts'
 import { type CreateTableSpec, createTable } from './operation/create.ts'
 import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
 import { assertReadable } from './protocol.ts'
@@ -45,6 +47,8 @@ export interface AppendRequest {
 export interface UpkeepOutcome {
   readonly checksum: 'written' | 'exists' | 'unknown-totals' | { readonly error: unknown }
   readonly checkpoint: 'not-due' | CheckpointOutcome | { readonly error: unknown }
+  /** Considered after a checkpoint was written, until nothing is left to delete on this day. */
+  readonly logCleanup: 'not-due' | LogCleanupOutcome | { readonly error: unknown }
 }
 
 export class DeltaTable {
@@ -52,6 +56,8 @@ export class DeltaTable {
   readonly runtime: Runtime
   #state: TableState
   #stateReadAtMs: number
+  /** The cutoff of the cleanup that left nothing to do: it moves once a day. */
+  #logCleanBeforeMs: number | null = null
 
   private constructor(store: ObjectStore, state: TableState, runtime: Runtime) {
     this.store = store
@@ -160,8 +166,8 @@ export class DeltaTable {
   }
 
   /**
-   * Writes this version's checksum and, where one is due, a checkpoint. Never throws: the commit stands whatever
-   * happens here.
+   * Writes this version's checksum and, where one is due, a checkpoint, after which a part of the expired log is deleted.
+   * Never throws: the commit stands whatever happens here.
    *
    * @param encoder absent: no checkpoint is considered
    */
@@ -186,6 +192,24 @@ export class DeltaTable {
         checkpoint = { error }
       }
     }
-    return { checksum, checkpoint }
+    const isWritten =
+      typeof checkpoint === 'object' && 'status' in checkpoint && checkpoint.status === 'written'
+    return { checksum, checkpoint, logCleanup: isWritten ? await this.#cleanUpLog() : 'not-due' }
+  }
+
+  async #cleanUpLog(): Promise<UpkeepOutcome['logCleanup']> {
+    try {
+      const nowMs = this.runtime.now()
+      const cutoffMs = logCutoffMs(this.#state, nowMs)
+      if (this.#logCleanBeforeMs === cutoffMs) return 'not-due'
+      // The store's clock says how old its objects are: a machine whose clock runs ahead must not find them expired.
+      const newest = await this.store.head(formatCommitPath(this.#state.version))
+      const storeNowMs = Math.min(nowMs, newest?.lastModifiedMs ?? nowMs)
+      const outcome = await cleanUpLog(this.store, this.#state, storeNowMs)
+      if (outcome.status !== 'more') this.#logCleanBeforeMs = cutoffMs
+      return outcome
+    } catch (error) {
+      return { error }
+    }
   }
 }

@@ -30,6 +30,7 @@ export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeErr
 export type { OpenForeignStore } from './file-source.ts'
 export { formatJson, JsonNumber, parseJson, parseJsonLossless } from './json.ts'
 export { type LoadTableStateOptions, loadTableState } from './load-table-state.ts'
+export { cleanUpLog, LOG_DELETES_MAX, type LogCleanupOutcome } from './log-cleanup.ts'
 export { LOG_PREFIX } from './log-path.ts'
 export {
   type CheckOptions,

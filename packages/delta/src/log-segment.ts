@@ -11,7 +11,7 @@
  */
 import { DeltaLakeError } from './error.ts'
 import { type LastCheckpoint, readLastCheckpoint } from './last-checkpoint.ts'
-import { formatCommitPath, formatStartAfter, LOG_PREFIX, parseLogPath } from './log-path.ts'
+import { formatCommitPath, formatStartAfter, LOG_PREFIX, type LogPath, parseLogPath } from './log-path.ts'
 import type { ObjectInfo, ObjectStore, RequestOptions } from './store/object-store.ts'
 
 /** The files of one complete checkpoint. */
@@ -63,8 +63,7 @@ export async function listTail(
   options?: RequestOptions,
 ): Promise<LogListing> {
   const commits = new Map<number, ObjectInfo>()
-  const checkpoints: CheckpointFiles[] = []
-  const parts = new Map<string, { version: number; partCount: number; files: Map<number, ObjectInfo> }>()
+  const ofCheckpoints: (ObjectInfo & { readonly path: LogPath })[] = []
   const checksumVersions: number[] = []
   let hasLogFiles = false
   for await (const file of store.list(LOG_PREFIX, {
@@ -85,32 +84,45 @@ export async function listTail(
         checksumVersions.push(version)
         break
       case 'classic-checkpoint':
-        if (file.sizeBytes > 0) checkpoints.push({ version, format: 'parquet', files: [file] })
-        break
       case 'v2-checkpoint':
-        if (file.sizeBytes > 0) checkpoints.push({ version, format: path.format, files: [file] })
+      case 'checkpoint-part':
+        ofCheckpoints.push({ ...file, path })
         break
-      case 'checkpoint-part': {
-        const key = `${version}/${path.partCount}`
-        const set = parts.get(key) ?? { version, partCount: path.partCount, files: new Map() }
-        if (file.sizeBytes > 0) set.files.set(path.part, file)
-        parts.set(key, set)
-        break
-      }
       case 'compacted':
         break
     }
   }
-  for (const { version, partCount, files } of parts.values()) {
-    if (files.size !== partCount) continue
-    const inOrder = [...files].sort(([a], [b]) => a - b).map(([, file]) => file)
-    checkpoints.push({ version, format: 'parquet', files: inOrder })
-  }
-  checkpoints.sort((a, b) => b.version - a.version)
+  const checkpoints = completeCheckpoints(ofCheckpoints)
   checksumVersions.sort((a, b) => a - b)
   let newestVersion = checkpoints[0]?.version ?? -1
   for (const version of commits.keys()) if (version > newestVersion) newestVersion = version
   return { commits, checkpoints, checksumVersions, newestVersion, hasLogFiles }
+}
+
+/** The complete checkpoints among files of the log, newest first. Files without bytes are none. */
+export function completeCheckpoints(
+  files: Iterable<ObjectInfo & { readonly path: LogPath }>,
+): CheckpointFiles[] {
+  const checkpoints: CheckpointFiles[] = []
+  const parts = new Map<string, { version: number; partCount: number; files: Map<number, ObjectInfo> }>()
+  for (const { path, ...file } of files) {
+    if (file.sizeBytes === 0) continue
+    const { version } = path
+    if (path.kind === 'classic-checkpoint') checkpoints.push({ version, format: 'parquet', files: [file] })
+    else if (path.kind === 'v2-checkpoint') checkpoints.push({ version, format: path.format, files: [file] })
+    else if (path.kind === 'checkpoint-part') {
+      const key = `${version}/${path.partCount}`
+      const set = parts.get(key) ?? { version, partCount: path.partCount, files: new Map() }
+      set.files.set(path.part, file)
+      parts.set(key, set)
+    }
+  }
+  for (const { version, partCount, files: found } of parts.values()) {
+    if (found.size !== partCount) continue
+    const inOrder = [...found].sort(([a], [b]) => a - b).map(([, file]) => file)
+    checkpoints.push({ version, format: 'parquet', files: inOrder })
+  }
+  return checkpoints.sort((a, b) => b.version - a.version)
 }
 
 async function hintOf(

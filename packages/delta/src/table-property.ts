@@ -78,6 +78,7 @@ const TABLE_PROPERTIES = {
   'delta.inCommitTimestampEnablementTimestamp': integer(null, 0),
   'delta.inCommitTimestampEnablementVersion': integer(null, 0),
   'delta.logRetentionDuration': interval('interval 30 days'),
+  'delta.requireCheckpointProtectionBeforeVersion': integer(0, 0),
   'delta.rowTrackingSuspended': flag(false),
   'delta.setTransactionRetentionDuration': interval(null),
 } as const
