@@ -208,8 +208,14 @@ suite('log cleanup', () => {
       await log.commit(version, [...first, { add: addOf(`f${version}`) }])
     }
     await writeCheckpoint(log.store, 3, createParquetEncoder(), testRuntime())
+    const { store } = createTestLog(() => DAY_MS)
+    for await (const { key } of log.store.list('_delta_log/'))
+      await store.put(key, (await log.store.get(key))!)
     assert.equal((await cleaned(log.store, 33 * DAY_MS)).keptFrom, null)
     assert.equal((await cleaned(log.store, 37 * DAY_MS)).keptFrom, 3)
+    // Of versions with one time, that of the cutoff itself, the first is from then and the others from later.
+    assert.equal((await cleaned(store, 31 * DAY_MS)).keptFrom, null)
+    assert.equal((await cleaned(store, 32 * DAY_MS)).keptFrom, 3)
   })
 
   test('leaves checkpoints alone that the table protects', async () => {
