@@ -9,24 +9,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type KafkaServer, restartKafkaAfterCrash } from '../../../../scripts/stack/kafka.ts'
 import { signalProcess } from '../../../../scripts/stack/managed-process.ts'
 import type { KillPoint } from '../../src/testing/kill-point.ts'
-import { type Fault, type FaultKind, FaultProxy, faultsFor, type ProxiedRequest } from './fault-proxy.ts'
+import { FaultDealer, isCommit } from './fault-dealer.ts'
+import { type FaultKind, FaultProxy, type ProxiedRequest } from './fault-proxy.ts'
 import type { BrokerTrouble, Fate, Turn, WriterPlan } from './plan.ts'
-import { SeededRandom } from './seeded-random.ts'
 import type { TopicFiller } from './topic-filler.ts'
+import { writerConfig } from './writer-config.ts'
 import { WriterProcess } from './writer-process.ts'
 
 /** Longest wait for a fate that the process itself has to reach; then it is killed as it stands. */
 const FATE_WAIT_MS_MAX = 10_000
-/** Longest time for a process to end by itself once it is asked to; a loaded machine included. */
-const END_WAIT_MS_MAX = 120_000
+/** Longest silence of a process that has to end by itself; on a loaded machine too it says something now and then. */
+const SILENCE_MS_MAX = 60_000
+const END_WAIT_MS_MAX = 15 * 60_000
 /** Longest sleep of a paused process. */
 const SLEEP_MS_MAX = 10_000
-const FAULT_WAIT_MS = [20, 1500] as const
-const LATE_MS = [100, 4000] as const
-const COMMIT_FAULT_FACTOR = 3
-/** More than the attempts of one request. */
-const IN_A_ROW_MAX = 7
-const COMMIT_PATH = /\/_delta_log\/\d{20}\.json$/
 
 /** How a process may end beside by our hand: the store did not answer, or others were always first. */
 const EXPECTED_FAILURES =
@@ -46,8 +42,6 @@ export interface Lake {
 export interface ChaosOptions {
   readonly seed: number
   readonly folder: string
-  readonly topic: string
-  readonly tableName: string
   readonly lake: Lake
   readonly filler: TopicFiller
   readonly kafka: KafkaServer
@@ -96,21 +90,16 @@ export class Chaos {
     drainedCount: 0,
   }
   readonly #options: ChaosOptions
-  readonly #random: SeededRandom
   readonly #alive = new Set<WriterProcess>()
   readonly #traps = new Map<string, Trap>()
   #kafka: KafkaServer
   #proxy: FaultProxy | null = null
-  #faultShare = 0
-  #faults: SeededRandom
-  /** By sender and path: how many requests yet fail in a row. */
-  readonly #inARow = new Map<string, number>()
+  readonly #faults: FaultDealer
 
   private constructor(options: ChaosOptions) {
     this.#options = options
     this.#kafka = options.kafka
-    this.#random = new SeededRandom(options.seed)
-    this.#faults = this.#random.fork('no faults')
+    this.#faults = new FaultDealer(options.seed)
   }
 
   static async start(options: ChaosOptions): Promise<Chaos> {
@@ -119,7 +108,7 @@ export class Chaos {
     if (endpoint !== null) {
       chaos.#proxy = await FaultProxy.start({
         upstream: endpoint,
-        decide: request => chaos.#decide(request),
+        decide: request => chaos.#faults.decide(request),
         gate: request => chaos.#gate(request),
       })
     }
@@ -140,8 +129,8 @@ export class Chaos {
 
   /** Starts the turn's processes and returns when each has met its fate. */
   async take(turn: Turn): Promise<void> {
-    this.#faults = this.#random.fork(`faults ${turn.index}`)
-    this.#faultShare = turn.faultShare
+    this.#options.filler.allowMore()
+    this.#faults.begin(turn.index, turn.faultShare)
     // `drain` waits for those whose fate does not wait for it.
     const others = turn.writers
       .map((plan, index) => ({ plan, index }))
@@ -159,7 +148,7 @@ export class Chaos {
 
   /** A process alone that has all to itself and reads to the end. */
   async finish(): Promise<void> {
-    this.#faultShare = 0
+    this.#faults.end()
     await this.#proxy?.settled()
     const plan: WriterPlan = {
       fate: { kind: 'bounded' },
@@ -171,7 +160,7 @@ export class Chaos {
       fetchMaxPartitionBytes: 1_048_576,
     }
     const writer = await this.#start('final', plan)
-    const end = await writer.ended(END_WAIT_MS_MAX, this.#options.signal)
+    const end = await this.#endByItself(writer)
     if (end !== 'exit code 0')
       this.#violation(writer, `the final run ended with ${end ?? 'nothing: it hangs'}`)
     await this.#bury(writer)
@@ -202,7 +191,8 @@ export class Chaos {
   async #start(name: string, plan: WriterPlan): Promise<WriterProcess> {
     const { folder, lake } = this.#options
     const configFile = join(folder, `${name}.yaml`)
-    await writeFile(configFile, this.#configuration(plan))
+    const section = lake.section(this.#proxy?.endpoint ?? null)
+    await writeFile(configFile, writerConfig(plan, this.#kafka.bootstrapServers, section))
     const { fate } = plan
     const writer = await WriterProcess.start({
       name,
@@ -219,32 +209,6 @@ export class Chaos {
     this.#alive.add(writer)
     this.tally.processCount++
     return writer
-  }
-
-  #configuration(plan: WriterPlan): string {
-    const { topic, tableName, lake } = this.#options
-    return `kafka:
-  bootstrap_servers: "${this.#kafka.bootstrapServers}"
-  topic: ${topic}
-  consumer_group: chaos
-  fetch_max_wait_ms: 100
-  fetch_max_partition_bytes: ${plan.fetchMaxPartitionBytes}
-${lake.section(this.#proxy?.endpoint ?? null)}
-delta:
-  table_name: ${tableName}
-  partition_columns: [day]
-  derive: { day: { from: at, as: date } }
-  metadata_columns: [partition, offset]
-  checkpoint_interval: ${plan.checkpointInterval}
-  schema:
-    - { name: id, data_type: int64, nullable: false }
-    - { name: kind, data_type: utf8, nullable: false }
-    - { name: at, data_type: timestamp_millisecond, nullable: false }
-processing:
-  batch_size: ${plan.batchSize}
-  batch_timeout_ms: ${plan.batchTimeoutMs}
-  compression_type: ${plan.compression}
-`
   }
 
   async #meetFate(
@@ -284,11 +248,24 @@ processing:
   }
 
   async #mustEnd(writer: WriterProcess): Promise<void> {
-    const end = await writer.ended(END_WAIT_MS_MAX, this.#options.signal)
+    const end = await this.#endByItself(writer)
     if (end === undefined) {
-      this.#violation(writer, `does not end within ${END_WAIT_MS_MAX / 1000} s of being asked to`)
+      this.#violation(writer, `neither ends nor says a word for ${SILENCE_MS_MAX / 1000} s`)
       this.#kill(writer, 'hanging')
     } else if (end === 'exit code 0') this.tally.drainedCount++
+  }
+
+  /** What ended it; undefined where it does nothing any more, or never comes to an end. */
+  async #endByItself(writer: WriterProcess): Promise<string | undefined> {
+    const deadline = performance.now() + END_WAIT_MS_MAX
+    for (let said = -1; performance.now() < deadline; ) {
+      const end = await writer.ended(SILENCE_MS_MAX, this.#options.signal)
+      if (end !== undefined) return end
+      const { length } = await writer.lines()
+      if (length === said) return undefined
+      said = length
+    }
+    return undefined
   }
 
   async #sleepAndWake(
@@ -342,7 +319,7 @@ processing:
 
   /** Looks at how a process ended and at what it said. */
   async #bury(writer: WriterProcess): Promise<void> {
-    const end = await writer.ended(END_WAIT_MS_MAX, this.#options.signal)
+    const end = await writer.ended(SILENCE_MS_MAX, this.#options.signal)
     this.#alive.delete(writer)
     const lines = await writer.lines()
     const count = (event: string): number => lines.filter(line => line.event === event).length
@@ -407,31 +384,12 @@ processing:
   /** Stops a process that has a trap set at its next commit's request. */
   #gate(request: ProxiedRequest): Promise<void> | undefined {
     const trap = this.#traps.get(request.sender)
-    if (trap === undefined || request.operation !== 'put-if-absent' || !COMMIT_PATH.test(request.path))
-      return undefined
+    if (trap === undefined || !isCommit(request)) return undefined
     // The table's creation is no commit of progress.
     if (request.path.endsWith('/00000000000000000000.json')) return undefined
     this.#traps.delete(request.sender)
     for (const writer of this.#alive) if (writer.name === request.sender) writer.signal('SIGSTOP')
     trap.sprung.resolve()
     return trap.holds ? trap.released.promise : undefined
-  }
-
-  /**
-   * Commits are what matters: they meet more faults than the rest, and often several in a row, so that the client runs
-   * out of attempts and has to find out by itself whether its commit exists.
-   */
-  #decide(request: ProxiedRequest): Fault | null {
-    const random = this.#faults
-    const isCommit = request.operation === 'put-if-absent' && COMMIT_PATH.test(request.path)
-    const place = `${request.sender} ${request.path}`
-    const inARow = this.#inARow.get(place) ?? 0
-    this.#inARow.delete(place)
-    if (inARow > 0) this.#inARow.set(place, inARow - 1)
-    else if (!random.chance(this.#faultShare * (isCommit ? COMMIT_FAULT_FACTOR : 1))) return null
-    else if (isCommit && random.chance(0.5)) this.#inARow.set(place, random.between(1, IN_A_ROW_MAX))
-    const kind = random.choose(faultsFor(request.operation))
-    const [least, most] = kind === 'late' ? LATE_MS : FAULT_WAIT_MS
-    return { kind, waitMs: random.between(least, most) }
   }
 }

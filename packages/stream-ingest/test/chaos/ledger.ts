@@ -77,6 +77,11 @@ export class Ledger {
     this.#tombstoneCount++
   }
 
+  /** Of numbers taken: records of any fate. */
+  get takenCount(): number {
+    return this.#nextNumber
+  }
+
   get rowCount(): number {
     return this.partitions.reduce((sum, offsets) => sum + offsets.size, 0)
   }

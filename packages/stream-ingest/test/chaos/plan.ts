@@ -181,7 +181,8 @@ function planZombie(random: SeededRandom, fate: Fate): Fate[] {
 }
 
 function planWriter(fate: Fate, random: SeededRandom): WriterPlan {
-  const isLarge = random.chance(0.15)
+  // Who has to come to the end takes large steps.
+  const isLarge = fate.kind === 'bounded' || random.chance(0.15)
   return {
     fate,
     startAfterMs: random.between(0, 600),

@@ -24,9 +24,8 @@ import { ChaosPlan, type Turn } from './plan.ts'
 import { type Proof, type ProofInput, proveExactlyOnce } from './proof.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { TopicFiller } from './topic-filler.ts'
+import { TABLE, TOPIC } from './writer-config.ts'
 
-const TOPIC = 'chaos'
-const TABLE = 'events'
 const KILLS_MIN = 50
 const POINT_KILLS_MIN = 2
 /** Enough to know that something is wrong: what comes after tells no more. */
@@ -146,7 +145,7 @@ async function wreakHavoc(
   })
   // Whatever ends the run early ends its processes' fates too, before they are cleared away.
   const breakOff = new AbortController()
-  const options = { seed, folder, topic: TOPIC, tableName: TABLE, lake, filler, kafka, say }
+  const options = { seed, folder, lake, filler, kafka, say }
   const chaos = await Chaos.start({
     ...options,
     signal: AbortSignal.any([signal, breakOff.signal]),

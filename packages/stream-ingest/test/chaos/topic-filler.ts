@@ -14,6 +14,9 @@ import type { SeededRandom } from './seeded-random.ts'
 
 const TRANSACTIONAL_PRODUCERS = ['chaos-a', 'chaos-b'] as const
 const PAUSE_MS = [20, 120] as const
+/** Of the pauses, where the allowance is used up: what is read stays in proportion on a slow machine. */
+const SLOW_FACTOR = 10
+const RECORDS_PER_TURN = 6_000
 const TRANSACTION_SHARE = 0.25
 const LARGE_BATCH_SHARE = 0.06
 const TOMBSTONE_SHARE = 0.05
@@ -41,6 +44,7 @@ export class TopicFiller {
   #producer: KafkaProducer
   #loop: Promise<void> = Promise.resolve()
   #stopping = false
+  #allowance = 0
   /** Set while the filler is to keep still. */
   #pause: { readonly until: Promise<void>; readonly end: () => void } | null = null
   #acting: Promise<void> = Promise.resolve()
@@ -58,6 +62,11 @@ export class TopicFiller {
     const codec = options.random.choose(COMPRESSION_CODECS)
     const transactions = await TransactionWriter.start(options.bootstrapServers, codec)
     return new TopicFiller(options, producer, transactions)
+  }
+
+  /** A turn begins: there may be more to read. */
+  allowMore(): void {
+    this.#allowance += RECORDS_PER_TURN
   }
 
   /** Goes on in the background until {@link finish}. */
@@ -112,12 +121,13 @@ export class TopicFiller {
   }
 
   async #fill(): Promise<void> {
-    const { random } = this.#options
+    const { random, ledger } = this.#options
     while (!this.#stopping) {
       await this.#pause?.until
       this.#acting = this.act()
       await this.#acting
-      await delay(random.between(...PAUSE_MS))
+      const isAhead = ledger.takenCount > this.#allowance
+      await delay(random.between(...PAUSE_MS) * (isAhead ? SLOW_FACTOR : 1))
     }
   }
 
