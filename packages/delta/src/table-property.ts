@@ -110,16 +110,6 @@ export function tableProperty<K extends TablePropertyName>(
   return value
 }
 
-/** Commits between two checkpoints. */
-export function checkpointIntervalOf(configuration: Readonly<Record<string, string>>): number {
-  return tableProperty(configuration, 'delta.checkpointInterval')
-}
-
-/** How long tombstones stay in checkpoints, in milliseconds. */
-export function tombstoneRetentionMsOf(configuration: Readonly<Record<string, string>>): number {
-  return tableProperty(configuration, 'delta.deletedFileRetentionDuration')
-}
-
 /**
  * Parses `interval 30 days`, `interval 1 week 2 hours`, the word `interval` optional, to milliseconds. Months and
  * years have no fixed length and are refused.

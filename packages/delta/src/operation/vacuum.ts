@@ -19,7 +19,7 @@ import { assertWritable } from '../protocol.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { loadSnapshot, type Snapshot } from '../snapshot.ts'
 import type { ObjectInfo, ObjectStore, RequestOptions } from '../store/object-store.ts'
-import { tombstoneRetentionMsOf } from '../table-property.ts'
+import { tableProperty } from '../table-property.ts'
 
 /** No file younger than this is ever deleted: longer than any upload takes to be committed. */
 export const VACUUM_RETENTION_MIN_MS = 24 * 60 * 60 * 1000
@@ -107,7 +107,7 @@ async function openSnapshot(store: ObjectStore, nowMs: number, request: RequestO
 }
 
 function retentionOf({ store, state }: Snapshot, options: VacuumOptions): number {
-  const ofTable = tombstoneRetentionMsOf(state.metadata.configuration)
+  const ofTable = tableProperty(state.metadata.configuration, 'delta.deletedFileRetentionDuration')
   const { retentionMs = Math.max(ofTable, VACUUM_RETENTION_MIN_MS) } = options
   const refuse = (why: string, hint?: string): DeltaLakeError =>
     new DeltaLakeError(

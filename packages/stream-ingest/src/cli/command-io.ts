@@ -34,8 +34,3 @@ export async function writeText(stream: OutputStream, text: string): Promise<voi
   if (stream.write(text) !== false || stream.once === undefined) return
   await new Promise<void>(resolve => stream.once?.('drain', resolve))
 }
-
-/** Colours only where a person looks, and not against their wish (https://no-color.org). */
-export function wantsColor(io: CommandIo, noColor: boolean): boolean {
-  return !noColor && io.env.NO_COLOR === undefined && io.stderr.isTTY === true && io.env.TERM !== 'dumb'
-}

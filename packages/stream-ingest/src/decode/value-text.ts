@@ -9,7 +9,6 @@
  */
 import {
   type BinaryBuilder,
-  type BooleanBuilder,
   type DecimalBuilder,
   Int64Builder,
   NumberBuilder,
@@ -204,10 +203,5 @@ export function appendBase64(plan: ValuePlan, b: Uint8Array, start: number, end:
   const written = decodeBase64(b, start, end, builder.data, builder.dataEnd)
   if (written < 0) return 'not base64'
   builder.appendWritten(written)
-  return null
-}
-
-export function appendBoolean(plan: ValuePlan, value: boolean): Misfit {
-  ;(plan.builder as BooleanBuilder).append(value)
   return null
 }

@@ -73,10 +73,6 @@ export class Epoch {
     return this.counts.messages
   }
 
-  get rowCount(): number {
-    return this.counts.rows
-  }
-
   get hasProgress(): boolean {
     return this.ranges.size > 0
   }

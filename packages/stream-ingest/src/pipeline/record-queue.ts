@@ -41,13 +41,6 @@ export class RecordQueue {
     for (const chunk of chunks) this.chunks.push(chunk)
   }
 
-  /** Bytes as fetched, of the chunks that are not finished. */
-  get sizeBytes(): number {
-    let total = 0
-    for (let i = this.head; i < this.chunks.length; i++) total += this.chunks[i]!.sizeBytes
-    return total
-  }
-
   /** Does a chunk of this partition wait that ends here? */
   endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean {
     const waiting = this.chunks.slice(this.head)

@@ -49,9 +49,6 @@ export interface Api {
   readonly handle: (request: ApiRequest, broker: BrokerContext) => ApiOutcome | Promise<ApiOutcome>
 }
 
-/** No version of the API is flexible, in the range we answer. */
-export const NEVER_FLEXIBLE: number = Number.POSITIVE_INFINITY
-
 /** The authorized-operations bit field, where it was not asked for. */
 export const NO_AUTHORIZED_OPERATIONS = -0x80000000
 
