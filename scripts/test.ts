@@ -110,7 +110,12 @@ async function checkSources(foreground: Foreground): Promise<string[]> {
 
 /** Says what the tests will meet. What is missing is a problem in CI alone. */
 function announceParts(stack: Stack, plan: Plan): string[] {
-  const present = [stack.kafka?.name, stack.s3?.name, stack.python && 'delta-rs and DuckDB']
+  const present = [
+    stack.kafka?.name,
+    stack.s3?.name,
+    stack.python && 'delta-rs and DuckDB',
+    stack.kernelReader && 'Delta Kernel',
+  ]
   process.stdout.write(`  ready: ${present.filter(part => part !== undefined).join(', ') || 'none'}\n`)
   for (const part of stack.unavailable)
     process.stdout.write(`  MISSING ${part}; tests that need it are skipped\n`)

@@ -1,26 +1,24 @@
 /**
- * Independent readers of Delta tables: delta-rs and DuckDB in a Python environment of their own, asked through
- * `scripts/readers/read_table.py`.
+ * Independent readers of Delta tables, each asked by the same requests: delta-rs, DuckDB and Spark through
+ * `scripts/readers/read_table.py`, Delta Kernel through `scripts/readers/kernel/KernelReader.java`.
  *
  * @module
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { installOnce, runCommand, runToSuccess } from './installation.ts'
-import { PartUnavailableError, StackError } from './stack-error.ts'
+import { removeFolderWhenKilled } from './managed-process.ts'
+import type { SparkInstallation } from './reader-installation.ts'
+import { type ReaderCommand, ReaderProcess } from './reader-process.ts'
+import { StackError } from './stack-error.ts'
 
-/** DuckDB's Delta extension exists as a package only for this DuckDB; newer ones fetch it from elsewhere. */
-const REQUIREMENTS = [
-  'deltalake==1.6.6',
-  'pyarrow==26.0.1',
-  'duckdb==1.5.5',
-  'duckdb-extension-delta==1.5.5',
-  'duckdb-extension-httpfs==1.5.5',
-]
-const PYTHON_MINOR_MIN = 10
 const READ_TABLE = fileURLToPath(new URL('../readers/read_table.py', import.meta.url))
+/** Spark takes a minute to start on a busy machine; nothing that is tested takes longer than that to read. */
+const READ_TIMEOUT_MS = 5 * 60_000
 
-export type ReaderEngine = 'delta-rs' | 'duckdb'
+/** By the name that requests and answers have. */
+export type ReaderEngine = 'delta-rs' | 'duckdb' | 'kernel-java' | 'spark'
 
 /** Figures over one leaf column (`address.city`, `tags.element`, `labels.key`, `labels.value` for nested ones). */
 export interface ColumnReading {
@@ -51,11 +49,11 @@ export interface TableReading {
   readonly columns: Readonly<Record<string, ColumnReading>>
   /** Of the application ids that were asked for; null for one that the table does not know. */
   readonly txns: Readonly<Record<string, number | null>>
-  /** When asked for: see {@link ReadTableOptions.contentHash}. */
+  /** When asked for: see {@link ReadTableRequest.contentHash}. */
   readonly contentHash?: string
   /** When asked for: every place where a file's statistics do not bound its rows. Empty is right. DuckDB only. */
   readonly statisticsProblems?: readonly string[]
-  /** How many files and how many minimums and maximums {@link ReadTableOptions.checkStatistics} compared. */
+  /** How many files and how many minimums and maximums {@link ReadTableRequest.checkStatistics} compared. */
   readonly statisticsFileCount?: number
   readonly statisticsBoundCount?: number
 }
@@ -67,80 +65,147 @@ export interface S3Access {
   readonly region?: string
 }
 
-export interface ReadTableOptions {
-  /** The interpreter of {@link installReaders}. */
-  readonly python: string
-  /** A folder, or `s3://bucket/key`. */
+/** Where the engines are: what `reader-installation.ts` installs. */
+export interface ReaderPrograms {
+  /** The interpreter with delta-rs and DuckDB. */
+  readonly python?: string
+  /** The class path of the reader on Delta Kernel. */
+  readonly kernel?: string
+  readonly spark?: SparkInstallation
+}
+
+export interface ReadTableRequest {
+  /** A folder, or `s3://bucket/key` (delta-rs and DuckDB alone). */
   readonly uri: string
   readonly s3?: S3Access
-  readonly engines?: readonly ReaderEngine[]
   readonly version?: number
   readonly appIds?: readonly string[]
-  /**
-   * Also a hash of all rows in any order: for each row the JSON text of its values in column order, without spaces;
-   * SHA-256 of it; the first 16 bytes as a big-endian number; all of them added modulo 2^128; 32 hexadecimal digits.
-   * In the text integers are digits, decimals strings with full scale, floats the 16 hexadecimal digits of their
-   * float64 bits as a string, instants microseconds, dates days, binary hexadecimal strings, lists arrays, structs
-   * arrays of their fields in order, maps arrays of `[key, value]` ordered by their text.
-   */
+  /** Also the hash of all rows that `packages/delta/test/content-hash.ts` defines. */
   readonly contentHash?: boolean
   /** Also compares each file's statistics in the log with the rows that DuckDB finds in that file. */
   readonly checkStatistics?: boolean
 }
 
-/** Makes the Python environment unless it is there; returns its interpreter. Throws `PartUnavailableError`. */
-export async function installReaders(): Promise<string> {
-  const system = await findPython()
-  const folder = await installOnce('python', [system.version, ...REQUIREMENTS], async target => {
-    const created = await runCommand(system.command, ['-m', 'venv', target])
-    if (created.exitCode !== 0)
-      throw new PartUnavailableError(
-        `\`${system.command} -m venv\` does not work on this machine: ${created.stdout.trim().split('\n')[0]}`,
-      )
-    const python = join(target, 'bin', 'python')
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
-    await runToSuccess(python, [...pip, ...REQUIREMENTS])
-  })
-  return join(folder, 'bin', 'python')
+/** What an engine says that cannot read a table, in its own words. */
+export interface ReaderFailure {
+  readonly engine: ReaderEngine
+  readonly error: string
 }
 
-/** What each engine sees of the table. Throws {@link StackError} with the engine's own words when one cannot read it. */
+export function isFailure(answer: TableReading | ReaderFailure): answer is ReaderFailure {
+  return 'error' in answer
+}
+
+export interface ReadTableOptions extends ReadTableRequest {
+  /** The interpreter with delta-rs and DuckDB. */
+  readonly python: string
+}
+
+/** What delta-rs and DuckDB see of the table. Throws {@link StackError} with an engine's own words when it cannot read. */
 export async function readTable(options: ReadTableOptions): Promise<readonly TableReading[]> {
-  const { s3 } = options
-  const output = await runToSuccess(options.python, [READ_TABLE], {
-    input: JSON.stringify({
-      uri: options.uri,
-      engines: options.engines ?? ['delta-rs', 'duckdb'],
-      version: options.version ?? null,
-      appIds: options.appIds ?? [],
-      contentHash: options.contentHash ?? false,
-      checkStatistics: options.checkStatistics ?? false,
-      s3: s3 && {
-        endpoint: s3.endpoint,
-        accessKey: s3.accessKey,
-        secretKey: s3.secretKey,
-        region: s3.region ?? 'us-east-1',
-      },
-    }),
-  })
-  const readings = output
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as TableReading & { readonly error?: string })
-  const failed = readings.filter(reading => reading.error !== undefined)
-  if (failed.length > 0)
-    throw new StackError(failed.map(reading => `${reading.engine}: ${reading.error}`).join('\n'))
-  return readings
+  const { python, ...request } = options
+  const readers = new TableReaders({ python })
+  try {
+    const answers = await readers.read(request)
+    const failures = answers.flatMap(answer =>
+      isFailure(answer) ? [`${answer.engine}: ${answer.error}`] : [],
+    )
+    if (failures.length > 0) throw new StackError(failures.join('\n'))
+    return answers.flatMap(answer => (isFailure(answer) ? [] : [answer]))
+  } finally {
+    await readers.close()
+  }
 }
 
-async function findPython(): Promise<{ readonly command: string; readonly version: string }> {
-  const { exitCode, stdout } = await runCommand('python3', ['--version'])
-  const version = /Python 3\.(\d+)\./.exec(stdout)
-  if (exitCode !== 0 || version === null)
-    throw new PartUnavailableError('`python3 --version` does not work on this machine')
-  if (Number(version[1]) < PYTHON_MINOR_MIN)
-    throw new PartUnavailableError(
-      `Python 3.${PYTHON_MINOR_MIN} or newer is needed; this is ${stdout.trim()}`,
+/** Readers that are started with the first table and read many. Each engine is a process of its own. */
+export class TableReaders {
+  readonly #programs: ReaderPrograms
+  readonly #processes = new Map<ReaderEngine, ReaderProcess>()
+  #folder: Promise<string> | undefined
+
+  constructor(programs: ReaderPrograms) {
+    this.#programs = programs
+  }
+
+  /** The engines that there are programs of. */
+  get engines(): readonly ReaderEngine[] {
+    const { python, kernel, spark } = this.#programs
+    return [
+      ...(python === undefined ? [] : (['delta-rs', 'duckdb'] as const)),
+      ...(kernel === undefined ? [] : (['kernel-java'] as const)),
+      ...(spark === undefined ? [] : (['spark'] as const)),
+    ]
+  }
+
+  /** Asks the engines at once. An engine that cannot read, crashes or hangs answers with an error. */
+  async read(
+    request: ReadTableRequest,
+    engines: readonly ReaderEngine[] = this.engines,
+  ): Promise<readonly (TableReading | ReaderFailure)[]> {
+    const { uri, s3, version = null, appIds = [], contentHash = false, checkStatistics = false } = request
+    const question = {
+      uri,
+      version,
+      appIds,
+      contentHash,
+      checkStatistics,
+      s3: s3 && { ...s3, region: s3.region ?? 'us-east-1' },
+    }
+    return Promise.all(
+      engines.map(async engine => {
+        const reader = await this.#processOf(engine)
+        const answer = await reader.ask({ ...question, engines: [engine] }, READ_TIMEOUT_MS)
+        return { ...answer, engine } as TableReading | ReaderFailure
+      }),
     )
-  return { command: 'python3', version: stdout.trim() }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map(reader => reader.close()))
+    this.#processes.clear()
+    if (this.#folder !== undefined) await rm(await this.#folder, { recursive: true, force: true })
+    this.#folder = undefined
+  }
+
+  async #processOf(engine: ReaderEngine): Promise<ReaderProcess> {
+    this.#folder ??= temporaryFolder()
+    const folder = await this.#folder
+    let reader = this.#processes.get(engine)
+    if (reader === undefined) {
+      reader = new ReaderProcess(commandOf(engine, this.#programs, folder))
+      this.#processes.set(engine, reader)
+    }
+    return reader
+  }
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'stream-ingest-readers-'))
+  removeFolderWhenKilled(folder)
+  return folder
+}
+
+function commandOf(engine: ReaderEngine, programs: ReaderPrograms, folder: string): ReaderCommand {
+  const { python, kernel, spark } = programs
+  const env = { TMPDIR: folder }
+  switch (engine) {
+    case 'delta-rs':
+    case 'duckdb':
+      if (python !== undefined) return { command: python, args: [READ_TABLE], env }
+      break
+    case 'kernel-java':
+      if (kernel !== undefined) return { command: 'java', args: kernelArgs(kernel, folder) }
+      break
+    case 'spark':
+      if (spark !== undefined) {
+        return { command: spark.python, args: [READ_TABLE], env: { ...env, READERS_SPARK_JARS: spark.jars } }
+      }
+      break
+  }
+  throw new StackError(`there is no program of the reader \`${engine}\``)
+}
+
+function kernelArgs(classPath: string, folder: string): string[] {
+  const settings = ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Duser.timezone=UTC']
+  return [...settings, `-Djava.io.tmpdir=${folder}`, '-cp', classPath, 'KernelReader']
 }

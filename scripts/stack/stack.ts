@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KAFKA_PASSWORD, KAFKA_USERNAME, type KafkaServer, startKafka } from './kafka.ts'
 import { removeFolderWhenKilled, stopProcess } from './managed-process.ts'
-import { installReaders } from './readers.ts'
+import { installKernelReader, installReaders } from './reader-installation.ts'
 import { type S3Server, type S3ServerKind, startS3Server } from './s3-server.ts'
 import { PartUnavailableError } from './stack-error.ts'
 
@@ -18,8 +18,10 @@ export interface Stack {
   readonly folder: string
   readonly kafka?: KafkaServer
   readonly s3?: S3Server
-  /** The Python interpreter that has the readers. */
+  /** The Python interpreter that has delta-rs and DuckDB. */
   readonly python?: string
+  /** Java's class path of the reader on Delta Kernel. */
+  readonly kernelReader?: string
   /** The parts that are missing, each with the reason. */
   readonly unavailable: readonly string[]
 }
@@ -49,19 +51,26 @@ export async function startStack(options: StartStackOptions = {}): Promise<Stack
   const readersReady = attempt('delta-rs and DuckDB', async () =>
     options.readers === false ? undefined : installReaders(),
   )
+  const kernelReady = attempt('Delta Kernel', async () =>
+    options.readers === false ? undefined : installKernelReader(),
+  )
   const kafkaReady = attempt('Apache Kafka', () => startKafka({ folder: join(folder, 'kafka') }))
   const s3Ready = attempt('S3 server', () =>
     startS3Server({ folder: join(folder, 's3'), ...(options.s3 ? { kind: options.s3 } : {}) }),
   )
-  const [kafka, s3, python] = await Promise.allSettled([kafkaReady, s3Ready, readersReady])
+  const parts = await Promise.allSettled([kafkaReady, s3Ready, readersReady, kernelReady])
+  const [kafka, s3, python, kernelReader] = parts
   const stack = {
     folder,
     unavailable,
     ...(kafka.status === 'fulfilled' && kafka.value ? { kafka: kafka.value } : {}),
     ...(s3.status === 'fulfilled' && s3.value ? { s3: s3.value } : {}),
     ...(python.status === 'fulfilled' && python.value ? { python: python.value } : {}),
+    ...(kernelReader.status === 'fulfilled' && kernelReader.value
+      ? { kernelReader: kernelReader.value }
+      : {}),
   }
-  const failures = [kafka, s3, python].flatMap(part => (part.status === 'rejected' ? [part.reason] : []))
+  const failures = parts.flatMap(part => (part.status === 'rejected' ? [part.reason] : []))
   if (failures.length === 0) return stack
   await stopStack(stack)
   throw failures[0]
@@ -76,7 +85,7 @@ export async function stopStack(stack: Stack): Promise<void> {
 
 /** What tests, examples and benchmarks find the parts by. A missing part's names are missing. */
 export function stackEnvironment(stack: Stack): Record<string, string> {
-  const { kafka, s3, python } = stack
+  const { kafka, s3, python, kernelReader } = stack
   return {
     ...(kafka && {
       SI_TEST_KAFKA: kafka.bootstrapServers,
@@ -91,5 +100,6 @@ export function stackEnvironment(stack: Stack): Record<string, string> {
       SI_TEST_S3_BUCKET: s3.bucket,
     }),
     ...(python && { SI_TEST_PYTHON: python }),
+    ...(kernelReader && { SI_TEST_KERNEL_READER: kernelReader }),
   }
 }

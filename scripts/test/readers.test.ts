@@ -5,12 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { runToSuccess } from '../stack/installation.ts'
-import { readTable } from '../stack/readers.ts'
+import { ReaderProcess } from '../stack/reader-process.ts'
+import { isFailure, readTable, TableReaders, type TableReading } from '../stack/readers.ts'
 import { StackError } from '../stack/stack-error.ts'
 
 const PYTHON = process.env.SI_TEST_PYTHON
+const KERNEL_READER = process.env.SI_TEST_KERNEL_READER
 const ENDPOINT = process.env.SI_TEST_S3_ENDPOINT
 const skip = PYTHON === undefined ? 'SI_TEST_PYTHON is not set: no readers to test' : false
+const skipKernel =
+  KERNEL_READER === undefined ? 'SI_TEST_KERNEL_READER is not set: no reader on Delta Kernel' : false
 const skipS3 =
   skip || (ENDPOINT === undefined ? 'SI_TEST_S3_ENDPOINT is not set: no S3 server to test with' : false)
 
@@ -32,16 +36,19 @@ write_deltalake(uri, rows, mode="append", storage_options=options,
                 commit_properties=CommitProperties(app_transactions=[Transaction("app", 42)]))
 `
 const ROWS = [
-  '[9223372036854775807,"99999999999999999999999999999999.99",1,"é",["a",null]]',
-  '[9223372036854775807,"-0.01",1700000000123456,"z",[]]',
-  '[null,null,null,null,null]',
+  '{"at":T1,"id":9223372036854775807,"name":"é","price":99999999999999999999999999999999.99,"tags":["a",null]}',
+  '{"at":T1700000000123456,"id":9223372036854775807,"name":"z","price":-0.01,"tags":[]}',
+  '{"at":null,"id":null,"name":null,"price":null,"tags":null}',
 ]
 
-test('both readers tell exact figures, application transactions and the same content', { skip }, async t => {
+test('every reader tells exact figures, application transactions and the same content', {
+  skip: skip || skipKernel,
+}, async t => {
   const uri = join(temporaryFolder(t), 'table')
   await runToSuccess(PYTHON as string, ['-c', WRITE_TABLE], { input: JSON.stringify([uri, null]) })
-  const readings = await readTable({
-    python: PYTHON as string,
+  const readers = new TableReaders({ python: PYTHON as string, kernel: KERNEL_READER as string })
+  t.after(() => readers.close())
+  const readings = await readers.read({
     uri,
     appIds: ['app', 'other'],
     contentHash: true,
@@ -49,9 +56,10 @@ test('both readers tell exact figures, application transactions and the same con
   })
   assert.deepEqual(
     readings.map(reading => reading.engine),
-    ['delta-rs', 'duckdb'],
+    ['delta-rs', 'duckdb', 'kernel-java'],
   )
   for (const reading of readings) {
+    assert(!isFailure(reading), JSON.stringify(reading))
     assert.equal(reading.rowCount, 6)
     assert.deepEqual(reading.txns, { app: 42, other: null })
     const { id, price, at, name, 'tags.element': tag } = reading.columns
@@ -65,7 +73,8 @@ test('both readers tell exact figures, application transactions and the same con
     assert.deepEqual([tag?.count, tag?.nulls], [2, 2])
     assert.equal(reading.contentHash, hashOf([...ROWS, ...ROWS]))
   }
-  const [, duckdb] = readings
+  const [deltaRs, duckdb, kernel] = readings as readonly TableReading[]
+  assert.deepEqual(kernel?.columns, deltaRs?.columns)
   assert.deepEqual(duckdb?.statisticsProblems, [])
   assert.equal(duckdb?.statisticsFileCount, 2)
 })
@@ -121,3 +130,26 @@ function temporaryFolder(t: TestContext): string {
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
+
+test('a reader that ends or hangs is an answer, and the next table is read by another one', async () => {
+  const program = `
+    process.stdin.on('data', line => {
+      const { exit, hang } = JSON.parse(line)
+      if (exit) { console.error('out of memory'); process.exit(1) }
+      if (!hang) console.log(JSON.stringify({ pid: process.pid }))
+    })`
+  const reader = new ReaderProcess({ command: process.execPath, args: ['--eval', program] })
+  const { pid: first } = await reader.ask({}, 60_000)
+  assert.deepEqual(await reader.ask({}, 60_000), { pid: first })
+  assert.deepEqual(await reader.ask({ exit: true }, 60_000), { error: 'the reader ended: out of memory' })
+  const { pid: second } = await reader.ask({}, 60_000)
+  assert.notEqual(second, first)
+  assert.deepEqual(await reader.ask({ hang: true }, 1), { error: 'no answer within 0.001 s' })
+  assert.notEqual((await reader.ask({}, 60_000)).pid, second)
+  await reader.close()
+})
+
+test('a reader that cannot be started is an answer', async () => {
+  const reader = new ReaderProcess({ command: 'no-such-program', args: [] })
+  assert.match(String((await reader.ask({}, 60_000)).error), /^the reader ended: .*ENOENT/)
+})

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
-import { daysFromCivil } from '@stream-ingest/delta'
+import { daysFromCivil, field, primitive, struct } from '@stream-ingest/delta'
+import { ContentHash } from '../../../delta/test/content-hash.ts'
 
 /** Beyond what a JavaScript number holds exactly. */
 const ID_BASE = 1n << 60n
@@ -14,7 +14,6 @@ const KINDS = ['view', 'click', 'order'] as const
 const DAY_MS = 86_400_000
 const FIRST_DAY = daysFromCivil(2026, 1, 1)
 const DAYS = 3
-const HASH_MODULUS = 1n << 128n
 
 export interface ExpectedRow {
   readonly id: bigint
@@ -41,9 +40,16 @@ export function messageOf(number: number): string {
   return `{"id":${id},"kind":"${kind}","at":${atMs},"note":"${'·'.repeat(number % 40)}"}`
 }
 
-/** In the order of the table's columns, as the configuration of the run makes them. */
-export const COLUMNS = ['id', 'kind', 'at', 'day', '_kafka_partition', '_kafka_offset'] as const
-const DAY_COLUMN = COLUMNS.indexOf('day')
+/** The columns of the table, as the configuration of the run makes them. */
+const SCHEMA = struct([
+  field('id', primitive('long')),
+  field('kind', primitive('string')),
+  field('at', primitive('timestamp')),
+  field('day', primitive('date')),
+  field('_kafka_partition', primitive('integer')),
+  field('_kafka_offset', primitive('long')),
+])
+export const COLUMNS: readonly string[] = SCHEMA.fields.map(({ name }) => name)
 
 export class Ledger {
   /** Of each topic partition: number of the message by offset. */
@@ -100,30 +106,16 @@ export class Ledger {
     return sum
   }
 
-  /**
-   * The content hash of `scripts/stack/readers.ts` for exactly these rows, once with the columns in the order of the
-   * schema and once with the partition column last: engines differ in that.
-   */
-  contentHashes(): readonly [inOrder: string, partitionLast: string] {
-    let inOrder = 0n
-    let partitionLast = 0n
+  /** The content hash that a table of exactly these rows has. */
+  contentHash(): string {
+    const content = new ContentHash(SCHEMA)
     for (const [partition, offsets] of this.partitions.entries()) {
       for (const [offset, number] of offsets) {
         const { id, kind, atMs, day } = rowOf(number)
-        const values = [String(id), JSON.stringify(kind), String(atMs * 1000), String(day), partition, offset]
-        inOrder += hashOf(values)
-        partitionLast += hashOf([...values.toSpliced(DAY_COLUMN, 1), String(day)])
+        const at = BigInt(atMs) * 1000n
+        content.add({ id, kind, at, day, _kafka_partition: partition, _kafka_offset: BigInt(offset) })
       }
     }
-    return [formatHash(inOrder), formatHash(partitionLast)]
+    return content.hex()
   }
-}
-
-function hashOf(values: readonly (string | number)[]): bigint {
-  const digest = createHash('sha256').update(`[${values.join()}]`).digest()
-  return BigInt(`0x${digest.toString('hex', 0, 16)}`)
-}
-
-function formatHash(sum: bigint): string {
-  return (sum % HASH_MODULUS).toString(16).padStart(32, '0')
 }
