@@ -75,6 +75,15 @@ export {
   schemaLeaves,
   validateTableSchema,
 } from './schema-codec.ts'
+export {
+  evolveTable,
+  type MergeOptions,
+  mergeSchemas,
+  type SchemaChange,
+  type SchemaIncompatible,
+  type SchemaMerge,
+  type TableEvolution,
+} from './schema-evolution.ts'
 export { type LoadSnapshotOptions, loadSnapshot, Snapshot } from './snapshot.ts'
 export {
   collectStatistics,

@@ -238,13 +238,21 @@ export function isPartitionType(type: DataType): boolean {
 }
 
 function validateName(path: string, name: string): void {
-  if (name === '') throw invalid(`the column \`${path}\` has an empty name`, 'give the column a name')
+  const problem = nameProblem(name)
+  if (problem !== null) throw invalid(`the column name \`${path}\` ${problem.what}`, problem.fix)
+}
+
+/**
+ * What keeps a name from being a column's of a table without column mapping; null where nothing does.
+ */
+export function nameProblem(name: string): { readonly what: string; readonly fix: string } | null {
+  if (name === '') return { what: 'is empty', fix: 'give the column a name' }
   const illegal = ILLEGAL_NAME_CHARACTERS.exec(name)
-  if (illegal === null) return
-  throw invalid(
-    `the column name \`${path}\` has the character ${JSON.stringify(illegal[0])}, which tables without column mapping cannot have`,
-    'rename the column without spaces and without any of `,;{}()=`',
-  )
+  if (illegal === null) return null
+  return {
+    what: `has the character ${JSON.stringify(illegal[0])}, which tables without column mapping cannot have`,
+    fix: 'rename the column without spaces and without any of `,;{}()=`',
+  }
 }
 
 function invalid(message: string, hint: string): DeltaLakeError {

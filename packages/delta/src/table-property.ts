@@ -75,6 +75,7 @@ const TABLE_PROPERTIES = {
   'delta.enableExpiredLogCleanup': flag(true),
   'delta.enableInCommitTimestamps': flag(false),
   'delta.enableRowTracking': flag(false),
+  'delta.enableTypeWidening': flag(false),
   'delta.inCommitTimestampEnablementTimestamp': integer(null, 0),
   'delta.inCommitTimestampEnablementVersion': integer(null, 0),
   'delta.logRetentionDuration': interval('interval 30 days'),
