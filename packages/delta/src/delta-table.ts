@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Add, Txn } from './action.ts'
+import type { Add, Metadata, Protocol, Remove, Txn } from './action.ts'
 import { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkpoint.ts'
 import { writeChecksum } from './checksum.ts'
 import { DeltaLakeError } from './error.ts'
@@ -14,9 +14,12 @@ import { type CreateTableSpec, createTable } from './operation/create.ts'
 import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
 import { assertReadable } from './protocol.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
+import { loadSnapshot } from './snapshot.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import type { TableState } from './table-state.ts'
+import { removeOf } from './tombstone.ts'
 import {
+  assertRemovable,
   type CommitEvents,
   type CommitOutcome,
   type CommitRequest,
@@ -33,6 +36,8 @@ export interface AppendRequest {
   /** Physical rows of each add. */
   readonly rowCounts: readonly number[]
   readonly txns: readonly Txn[]
+  /** What `evolveTable` made of the state that the table stands at. */
+  readonly change?: TableChange
   /** App ids whose progress decided what is appended; those of `txns` are always included. */
   readonly readAppIds?: Iterable<string>
   readonly operation?: string
@@ -42,6 +47,16 @@ export interface AppendRequest {
   /** Stable over the attempts of one append; a fresh one is made where absent. */
   readonly txnId?: string
 }
+
+/** What else an append may carry: the table's metadata and protocol as the rows need them. */
+export interface TableChange {
+  /** The whole of it, under the table's own id: it takes the place of what is there. */
+  readonly metadata: Metadata
+  readonly protocol: Protocol | null
+}
+
+/** Live files that one commit can take out: their tombstones are held in memory and are one object of the log. */
+export const OVERWRITE_REMOVES_MAX = 100_000
 
 /** Files of the log that are worth having and whose absence costs time only. */
 export interface UpkeepOutcome {
@@ -129,32 +144,34 @@ export class DeltaTable {
    * Appends in one atomic commit. After `committed` the table stands at the new version; after `conflict` it still
    * stands where it was, and the caller decides whether to `reload`.
    */
-  async append(request: AppendRequest, events?: CommitEvents): Promise<CommitOutcome> {
-    const commit: CommitRequest = {
-      operation: request.operation ?? 'WRITE',
-      operationParameters: request.operationParameters ?? {
-        mode: 'Append',
-        partitionBy: JSON.stringify(this.#state.metadata.partitionColumns),
-      },
-      operationMetrics: request.operationMetrics ?? {},
-      ...(request.userMetadata === undefined ? {} : { userMetadata: request.userMetadata }),
-      actions: {
-        adds: request.adds,
-        removes: [],
-        txns: request.txns,
-        domainMetadata: [],
-        metadata: null,
-        protocol: null,
-      },
-      reads: { appIds: new Set(request.readAppIds ?? []), filePaths: new Set(), wholeTable: false },
-      rowCounts: request.rowCounts,
-      txnId: request.txnId ?? this.runtime.uuid(),
-    }
+  append(request: AppendRequest, events?: CommitEvents): Promise<CommitOutcome> {
+    return this.commit(this.#writeRequest(request, 'Append', [], false), events)
+  }
+
+  /**
+   * Puts the request's files in the place of all that are live, in one atomic commit; outcomes as those of `append`. A
+   * file that another writer adds or removes meanwhile is a conflict: the whole table is what was read.
+   *
+   * @throws DeltaLakeError `DELTA_TABLE_APPEND_ONLY`; `DELTA_TABLE_TOO_LARGE` above {@link OVERWRITE_REMOVES_MAX} live
+   *   files; `DELTA_TABLE_CHANGED` where the version that the table stands at is gone
+   */
+  async overwrite(request: AppendRequest, events?: CommitEvents): Promise<CommitOutcome> {
+    assertRemovable(this.#state, this.store.uri)
+    // Crash here: the request's files are unreferenced; VACUUM removes them. Nothing of the table has changed.
+    const removes = await this.#liveTombstones()
+    return this.commit(this.#writeRequest(request, 'Overwrite', removes, true), events)
+  }
+
+  /**
+   * Commits any actions on top of the state that the table stands at, which they must have been made from. Outcomes as
+   * those of {@link append}.
+   */
+  async commit(request: CommitRequest, events?: CommitEvents): Promise<CommitOutcome> {
     const outcome = await commitTransaction(
       this.store,
       this.#state,
       this.#stateReadAtMs,
-      commit,
+      request,
       this.runtime,
       events,
     )
@@ -163,6 +180,54 @@ export class DeltaTable {
       this.#stateReadAtMs = this.runtime.now()
     }
     return outcome
+  }
+
+  #writeRequest(
+    request: AppendRequest,
+    mode: 'Append' | 'Overwrite',
+    removes: readonly Remove[],
+    wholeTable: boolean,
+  ): CommitRequest {
+    const { adds, rowCounts, txns, change } = request
+    const partitionBy = JSON.stringify(this.#state.metadata.partitionColumns)
+    return {
+      operation: request.operation ?? 'WRITE',
+      operationParameters: request.operationParameters ?? { mode, partitionBy },
+      operationMetrics: request.operationMetrics ?? {},
+      ...(request.userMetadata === undefined ? {} : { userMetadata: request.userMetadata }),
+      actions: {
+        adds,
+        removes,
+        txns,
+        domainMetadata: [],
+        metadata: change?.metadata ?? null,
+        protocol: change?.protocol ?? null,
+      },
+      reads: { appIds: new Set(request.readAppIds ?? []), filePaths: new Set(), wholeTable },
+      rowCounts,
+      txnId: request.txnId ?? this.runtime.uuid(),
+    }
+  }
+
+  /** Tombstones of every live file, at the version that the table stands at. */
+  async #liveTombstones(): Promise<Remove[]> {
+    const { version } = this.#state
+    const nowMs = this.runtime.now()
+    const snapshot = await loadSnapshot(this.store, { version, nowMs })
+    if (snapshot === null) {
+      throw new DeltaLakeError('DELTA_TABLE_CHANGED', `the table ${this.store.uri} is gone`)
+    }
+    const removes: Remove[] = []
+    for await (const add of snapshot.files()) {
+      removes.push(removeOf(add, nowMs, true))
+      if (removes.length > OVERWRITE_REMOVES_MAX) {
+        throw new DeltaLakeError(
+          'DELTA_TABLE_TOO_LARGE',
+          `the table ${this.store.uri} has more than ${OVERWRITE_REMOVES_MAX} live files, which one commit cannot take out`,
+        )
+      }
+    }
+    return removes
   }
 
   /**

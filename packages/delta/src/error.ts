@@ -46,6 +46,14 @@ export const DELTA_ERRORS = {
     retryable: false,
     hint: 'the table was replaced or restored underneath this writer: check it, then start again',
   },
+  DELTA_TABLE_APPEND_ONLY: {
+    retryable: false,
+    hint: 'append to the table, or set its property `delta.appendOnly` to false',
+  },
+  DELTA_TABLE_TOO_LARGE: {
+    retryable: false,
+    hint: 'compact the table first, or write to a new one',
+  },
   DELTA_DATA_CORRUPT: {
     retryable: false,
     hint: 'the named data file is damaged: restore it from a backup or a bucket version',

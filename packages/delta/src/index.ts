@@ -25,7 +25,14 @@ export { resolveVersionAt } from './commit-timestamp.ts'
 export type { ConflictReason } from './conflict.ts'
 export { type DataFileOptions, type EncodedDataFile, encodeDataFile, uploadDataFile } from './data-file.ts'
 export { formatDecimal, parseDecimal } from './decimal-text.ts'
-export { type AppendRequest, DeltaTable, type DeltaTableOptions, type UpkeepOutcome } from './delta-table.ts'
+export {
+  type AppendRequest,
+  DeltaTable,
+  type DeltaTableOptions,
+  OVERWRITE_REMOVES_MAX,
+  type TableChange,
+  type UpkeepOutcome,
+} from './delta-table.ts'
 export { DELTA_ERRORS, type DeltaErrorCode, type DeltaErrorOptions, DeltaLakeError } from './error.ts'
 export type { OpenForeignStore } from './file-source.ts'
 export { formatJson, JsonNumber, parseJson, parseJsonLossless } from './json.ts'
@@ -76,6 +83,7 @@ export {
   validateTableSchema,
 } from './schema-codec.ts'
 export {
+  evolvedState,
   evolveTable,
   type MergeOptions,
   mergeSchemas,
@@ -112,4 +120,4 @@ export { tableExists } from './table-exists.ts'
 export { type TablePropertyName, tableProperty } from './table-property.ts'
 export type { FileTotals, TableState } from './table-state.ts'
 export { removeOf } from './tombstone.ts'
-export type { CommitEvents, CommitOutcome } from './transaction.ts'
+export type { CommitEvents, CommitOutcome, CommitRequest } from './transaction.ts'

@@ -111,6 +111,13 @@ export function evolveTable(state: TableState, incoming: StructType): TableEvolu
   }
 }
 
+/** The table as it will be once the evolution is committed: files are encoded under this state. */
+export function evolvedState(state: TableState, evolution: TableEvolution): TableState {
+  if (evolution.status !== 'evolved') return state
+  const { metadata, protocol, schema } = evolution
+  return { ...state, metadata, schema, protocol: protocol ?? state.protocol }
+}
+
 /** What the table, rather than the two schemas, has against a change. */
 function* tableProblems({ metadata }: TableState, changes: readonly SchemaChange[]): Generator<string> {
   const isMapped = tableProperty(metadata.configuration, 'delta.columnMapping.mode') !== 'none'

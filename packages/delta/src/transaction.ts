@@ -24,6 +24,7 @@ import { listTail } from './log-segment.ts'
 import { assertWritable } from './protocol.ts'
 import { assignRowIds, assignsRowIds, ROW_TRACKING_DOMAIN } from './row-tracking.ts'
 import type { Runtime } from './runtime.ts'
+import { parseSchemaString } from './schema-codec.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import { tableProperty } from './table-property.ts'
 import type { TableState } from './table-state.ts'
@@ -84,11 +85,18 @@ export async function commitTransaction(
   assert.equal(request.rowCounts.length, request.actions.adds.length)
   const reads = { ...request.reads, appIds: new Set(request.reads.appIds) }
   for (const txn of request.actions.txns) reads.appIds.add(txn.appId)
+  const { metadata, protocol, removes } = request.actions
+  assert(metadata === null || metadata.id === state.metadata.id, 'a table keeps its id')
+  if (removes.some(remove => remove.dataChange)) assertRemovable(state, store.uri)
+  const schema = metadata === null ? state.schema : parseSchemaString(metadata.schemaString)
   const startedAtMs = runtime.now()
   let tip = state
   let tipReadAtMs = stateReadAtMs
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     assertWritable(tip.protocol, tip.metadata, tip.schema)
+    if (metadata !== null || protocol !== null) {
+      assertWritable(protocol ?? tip.protocol, metadata ?? tip.metadata, schema)
+    }
     const version = tip.version + 1
     const actions = buildCommit(tip, state.version, version, request, runtime.now())
     events.attempted?.(version, attempt)
@@ -123,6 +131,20 @@ export async function commitTransaction(
     'DELTA_COMMIT_CONTENTION',
     `other writers were first at every version from ${state.version + 1} to ${tip.version} of ${store.uri}`,
     { context: { table: store.uri, readVersion: state.version } },
+  )
+}
+
+/**
+ * Refuses a table that may only grow.
+ *
+ * @throws DeltaLakeError `DELTA_TABLE_APPEND_ONLY`
+ */
+export function assertRemovable({ metadata }: TableState, tableUri: string): void {
+  if (!tableProperty(metadata.configuration, 'delta.appendOnly')) return
+  throw new DeltaLakeError(
+    'DELTA_TABLE_APPEND_ONLY',
+    `rows of ${tableUri} cannot be removed: its property \`delta.appendOnly\` is true`,
+    { context: { table: tableUri } },
   )
 }
 
