@@ -92,6 +92,7 @@ export {
   type SchemaMerge,
   type TableEvolution,
 } from './schema-evolution.ts'
+export { projectSchema } from './schema-projection.ts'
 export { type LoadSnapshotOptions, loadSnapshot, Snapshot } from './snapshot.ts'
 export {
   collectStatistics,

@@ -5,6 +5,7 @@
  */
 export * from './append-value.ts'
 export * from './bitmap.ts'
+export * from './cast.ts'
 export * from './column.ts'
 export * from './column-builder.ts'
 export * from './gather.ts'
