@@ -77,6 +77,7 @@ export {
   formatDataType,
   formatSchemaString,
   isPartitionType,
+  nameProblem,
   parseSchemaString,
   type SchemaLeaf,
   schemaLeaves,
@@ -122,3 +123,4 @@ export { type TablePropertyName, tableProperty } from './table-property.ts'
 export type { FileTotals, TableState } from './table-state.ts'
 export { removeOf } from './tombstone.ts'
 export type { CommitEvents, CommitOutcome, CommitRequest } from './transaction.ts'
+export { widerType } from './type-widening.ts'

@@ -38,10 +38,19 @@ export class ListBuilder extends ColumnBuilder {
   readonly element: ColumnBuilder
   private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
 
-  constructor(type: ArrayType) {
+  /** @param element of the type's element; a new one by default */
+  constructor(type: ArrayType, element: ColumnBuilder = createColumnBuilder(type.element)) {
     super()
     this.type = type
-    this.element = createColumnBuilder(type.element)
+    this.element = element
+  }
+
+  /** A builder with these rows, whose elements are in `element`: as many as in this one's. */
+  withElement(type: ArrayType, element: ColumnBuilder): ListBuilder {
+    const same = new ListBuilder(type, element)
+    same.copyValidity(this)
+    same.offsets = this.offsets.slice()
+    return same
   }
 
   get sizeBytes(): number {
@@ -84,11 +93,24 @@ export class MapBuilder extends ColumnBuilder {
   readonly value: ColumnBuilder
   private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
 
-  constructor(type: MapType) {
+  /** @param key of the type's key, as `value` is of its value; new ones by default */
+  constructor(
+    type: MapType,
+    key: ColumnBuilder = createColumnBuilder(type.key),
+    value: ColumnBuilder = createColumnBuilder(type.value),
+  ) {
     super()
     this.type = type
-    this.key = createColumnBuilder(type.key)
-    this.value = createColumnBuilder(type.value)
+    this.key = key
+    this.value = value
+  }
+
+  /** A builder with these rows, whose entries are in `key` and `value`: as many as in this one's. */
+  withEntries(type: MapType, key: ColumnBuilder, value: ColumnBuilder): MapBuilder {
+    const same = new MapBuilder(type, key, value)
+    same.copyValidity(this)
+    same.offsets = this.offsets.slice()
+    return same
   }
 
   get sizeBytes(): number {
@@ -136,10 +158,21 @@ export class StructBuilder extends ColumnBuilder {
   readonly type: StructType
   readonly fields: readonly ColumnBuilder[]
 
-  constructor(type: StructType) {
+  /** @param fields one for each of the type's, of equal length; new ones by default */
+  constructor(
+    type: StructType,
+    fields: readonly ColumnBuilder[] = type.fields.map(f => createColumnBuilder(f.type)),
+  ) {
     super()
     this.type = type
-    this.fields = type.fields.map(f => createColumnBuilder(f.type))
+    this.fields = fields
+  }
+
+  /** A builder with these rows, whose values are in `fields`, each as long as this one. */
+  withFields(type: StructType, fields: readonly ColumnBuilder[]): StructBuilder {
+    const same = new StructBuilder(type, fields)
+    same.copyValidity(this)
+    return same
   }
 
   get sizeBytes(): number {
@@ -210,9 +243,13 @@ export class BatchBuilder {
   readonly columns: readonly ColumnBuilder[]
   rowCount = 0
 
-  constructor(schema: StructType) {
+  /** @param columns one for each field of the schema, of equal length; new ones by default */
+  constructor(
+    schema: StructType,
+    columns: readonly ColumnBuilder[] = schema.fields.map(f => createColumnBuilder(f.type)),
+  ) {
     this.schema = schema
-    this.columns = schema.fields.map(f => createColumnBuilder(f.type))
+    this.columns = columns
   }
 
   get sizeBytes(): number {

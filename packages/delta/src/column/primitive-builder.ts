@@ -39,6 +39,13 @@ export abstract class ColumnBuilder {
     return this.validity !== null && ((this.validity[index >> 3]! >> (index & 7)) & 1) === 0
   }
 
+  /** Takes over the length and the nulls of another builder, as a copy. */
+  protected copyValidity(from: ColumnBuilder): void {
+    this.length = from.length
+    this.nullCount = from.nullCount
+    this.validity = from.validity?.slice() ?? null
+  }
+
   protected get validitySizeBytes(): number {
     return this.validity === null ? 0 : (this.length + 7) >> 3
   }
