@@ -188,7 +188,7 @@ function hasSameShape(own: DataType | undefined, type: DataType): boolean {
 }
 
 /** How a Delta type is decoded without a declaration: integers of timestamps are microseconds. */
-function decodeFieldOf(
+export function decodeFieldOf(
   name: string,
   type: DataType,
   nullable: boolean,

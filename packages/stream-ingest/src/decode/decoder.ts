@@ -20,12 +20,20 @@ export interface BadRecordReason {
   readonly message: string
 }
 
+/** Another schema might hold more of the record: it has fields that no column takes. */
+export const UNKNOWN_FIELD = 'unknown-field'
+
+/** What became of a record; null where its row was appended. In any other case nothing of it was. */
+export type RecordOutcome = BadRecordReason | typeof UNKNOWN_FIELD | null
+
 /** Appends one value to each builder of its columns, or says why it cannot; the caller then rolls the row back. */
 export interface Decoder {
   /** Payload bytes `[start, end)` of `buffer`. Returns null where the row was appended. */
   decode(buffer: Uint8Array, start: number, end: number): BadRecordReason | null
   /** Appends nulls (a tombstone kept as a row), or says which column forbids it. */
   decodeNull(): BadRecordReason | null
+  /** Had the last payload a field with a value that no column takes? Always false where nobody wants to know. */
+  readonly metUnknownField: boolean
 }
 
 /**

@@ -19,6 +19,14 @@ export interface JsonDecoderLimits {
   readonly depthMax?: number
 }
 
+export interface JsonDecoderOptions extends JsonDecoderLimits {
+  /**
+   * Note unknown fields: those that hold a value and that no column reads, in every object that a column takes whole.
+   * These names, in lower case, are known at the top although no column reads them. Absent: nobody wants to know.
+   */
+  readonly leftOut?: ReadonlySet<string>
+}
+
 /**
  * A decoder for the fields whose source is the payload; the others are somebody else's to append. `builders[i]` belongs
  * to `fields[i]`.
@@ -28,9 +36,10 @@ export interface JsonDecoderLimits {
 export function createJsonDecoder(
   fields: readonly DecodeField[],
   builders: readonly ColumnBuilder[],
-  limits: JsonDecoderLimits = {},
+  options: JsonDecoderOptions = {},
 ): Decoder {
-  return new JsonDecoder(planPayload(fields, builders), limits.depthMax ?? JSON_DEPTH_MAX)
+  const plan = planPayload(fields, builders, options.leftOut ?? null)
+  return new JsonDecoder(plan, options.depthMax ?? JSON_DEPTH_MAX)
 }
 
 export class JsonDecoder extends JsonValueDecoder implements Decoder {
@@ -41,7 +50,13 @@ export class JsonDecoder extends JsonValueDecoder implements Decoder {
     this.plan = plan
   }
 
+  /** Has the payload that was last decoded a field that no column takes? */
+  get metUnknownField(): boolean {
+    return this.metUnknown
+  }
+
   decode(buffer: Uint8Array, start: number, end: number): BadRecordReason | null {
+    this.metUnknown = false
     this.bytes = buffer
     this.start = start
     this.end = end
@@ -59,6 +74,7 @@ export class JsonDecoder extends JsonValueDecoder implements Decoder {
   }
 
   decodeNull(): BadRecordReason | null {
+    this.metUnknown = false
     for (const [index, member] of this.plan.members.entries()) {
       if (!member.nullable) {
         this.noteMissing(this.plan.names[index]!, member)

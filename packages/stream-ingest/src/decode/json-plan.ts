@@ -129,10 +129,16 @@ export class ObjectPlan {
    * their keys in the same order again and again, whatever the order of the schema.
    */
   readonly followers: Int32Array
+  /**
+   * Keys, in lower case, that no member reads and that nobody misses; null where that is so of all of them. Any other
+   * key of the object is an unknown field.
+   */
+  readonly leftOut: ReadonlySet<string> | null
   /** Open-addressed hash table of member index + 1. */
   private readonly slots: Int32Array
 
-  constructor(entries: ReadonlyMap<string, ValuePlan>) {
+  constructor(entries: ReadonlyMap<string, ValuePlan>, leftOut: ReadonlySet<string> | null = null) {
+    this.leftOut = leftOut
     this.names = [...entries.keys()]
     this.members = [...entries.values()]
     const encoder = new TextEncoder()
@@ -174,17 +180,29 @@ function tableSize(count: number): number {
   return size
 }
 
-/** Plans the fields whose source is the payload; `builders[i]` belongs to `fields[i]`. */
-export function planPayload(fields: readonly DecodeField[], builders: readonly ColumnBuilder[]): ObjectPlan {
+/**
+ * Plans the fields whose source is the payload; `builders[i]` belongs to `fields[i]`.
+ *
+ * @param leftOut keys of the payload, in lower case, that are known although no column reads them; null where unknown
+ *   fields are of no interest, at any depth
+ */
+export function planPayload(
+  fields: readonly DecodeField[],
+  builders: readonly ColumnBuilder[],
+  leftOut: ReadonlySet<string> | null = null,
+): ObjectPlan {
   assert(fields.length === builders.length, 'fields and builders are parallel')
-  return planObject(fields, builders, null)
+  return planObject(fields, builders, null, leftOut)
 }
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** Plans one value. `column` is the table column it is in; null at the top, where the field is the column. */
 export function planValue(
   field: DecodeField,
   builder: ColumnBuilder,
   column: string | null = null,
+  notesUnknown = false,
 ): ValuePlan {
   const top = column ?? field.name
   const facts = { nullable: field.nullable, column: top, expected: field.declaredType }
@@ -196,14 +214,16 @@ export function planValue(
       return plan('decimal', { scale: type.scale, precision: type.precision })
     case 'array':
       assert(builder instanceof ListBuilder && field.element !== undefined)
-      return plan('list', { element: planValue(field.element, builder.element, top) })
+      return plan('list', { element: planValue(field.element, builder.element, top, notesUnknown) })
     case 'map':
       assert(builder instanceof MapBuilder && field.value !== undefined)
       assert(type.key.kind === 'primitive' && type.key.name === 'string', 'the keys of a map are text')
-      return plan('map', { mapValue: planValue(field.value, builder.value, top) })
+      return plan('map', { mapValue: planValue(field.value, builder.value, top, notesUnknown) })
     case 'struct':
       assert(builder instanceof StructBuilder && field.fields !== undefined)
-      return plan('struct', { members: planObject(field.fields, builder.fields, top) })
+      return plan('struct', {
+        members: planObject(field.fields, builder.fields, top, notesUnknown ? NONE : null),
+      })
     case 'primitive':
       switch (type.name) {
         case 'string':
@@ -247,6 +267,7 @@ function planObject(
   fields: readonly DecodeField[],
   builders: readonly ColumnBuilder[],
   column: string | null,
+  leftOut: ReadonlySet<string> | null,
 ): ObjectPlan {
   const root: PathNode = { targets: [], below: new Map() }
   for (const [index, field] of fields.entries()) {
@@ -261,12 +282,13 @@ function planObject(
       }
       node = next
     }
-    node.targets.push(planValue(field, builders[index]!, column))
+    node.targets.push(planValue(field, builders[index]!, column, leftOut !== null))
   }
-  return planBelow(root)
+  return planBelow(root, leftOut)
 }
 
-function planBelow(node: PathNode): ObjectPlan {
+/** An object that columns pick fields out of has no place for others: `leftOut` is null there. */
+function planBelow(node: PathNode, leftOut: ReadonlySet<string> | null = null): ObjectPlan {
   const entries = new Map<string, ValuePlan>()
   for (const [key, child] of node.below) {
     const [only] = child.targets
@@ -281,5 +303,5 @@ function planBelow(node: PathNode): ObjectPlan {
     const facts = { nullable: required === undefined, column: named.column, expected: named.expected }
     entries.set(key, new ValuePlan('fan_out', named.builder, facts, { targets: child.targets, members }))
   }
-  return new ObjectPlan(entries)
+  return new ObjectPlan(entries, leftOut)
 }

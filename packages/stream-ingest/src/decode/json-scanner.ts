@@ -122,6 +122,21 @@ export class JsonScanner {
     }
   }
 
+  /** Is there anything in the JSON of `[from, to)` but nulls, empty arrays and objects, and the keys of such? */
+  protected holdsValue(from: number, to: number): boolean {
+    const b = this.bytes
+    for (let p = from; p < to; p++) {
+      const c = b[p]!
+      if (c === 0x22) {
+        p = this.skipSpace(this.skipString(p + 1))
+        // A key, or else a text.
+        if (b[p] !== 0x3a || p >= to) return true
+      } else if (c === 0x6e) p += 3
+      else if (c === 0x2d || c === 0x74 || c === 0x66 || (c ^ 0x30) <= 9) return true
+    }
+    return false
+  }
+
   /** The end of a string, number or literal. */
   protected skipScalar(p: number): number {
     switch (this.bytes[p]) {

@@ -26,6 +26,10 @@ export class JsonValueDecoder extends JsonScalarDecoder {
   /** Numbers the objects that were entered, so that "seen in this one" needs no clearing. */
   private objectNumber = 0
   private foundMember = -1
+  /** Behind the opening quote of the last key that did not follow its predecessor as usual. */
+  private keyStart = 0
+  /** Was a field met that holds a value and that no column takes, where the plan wants to know? */
+  protected metUnknown = false
 
   /** From behind an object's `{` to behind its `}`. */
   protected decodeMembers(plan: ObjectPlan, from: number, depth: number): number {
@@ -53,12 +57,14 @@ export class JsonValueDecoder extends JsonScalarDecoder {
         if (i === length) {
           p += length
         } else {
+          this.keyStart = p
           p = this.findMember(plan, p)
           if (p < 0) return p
           index = this.foundMember
           if (index >= 0) followers[previous] = index
         }
       } else {
+        this.keyStart = p
         p = this.skipString(p)
         if (p < 0) return p
         index = -1
@@ -70,8 +76,10 @@ export class JsonValueDecoder extends JsonScalarDecoder {
       p++
       if (b[p]! <= 0x20) p = this.skipSpace(p)
       if (index < 0) {
+        const valueStart = p
         p = this.skipValue(p, depth)
         if (p < 0) return p
+        if (plan.leftOut !== null && !this.metUnknown) this.noteUnknown(plan.leftOut, valueStart, p)
       } else {
         const member = members[index]!
         if (seenIn[index] !== objectNumber) {
@@ -102,6 +110,18 @@ export class JsonValueDecoder extends JsonScalarDecoder {
       if (c !== 0x7d) return this.fail(p - 1, '`,` or `}`')
       return seenCount === count && setAside === null ? p : this.endMembers(plan, p, objectNumber, setAside)
     }
+  }
+
+  /** The key at `keyStart` is no member's; its value is in `[from, to)`. */
+  private noteUnknown(leftOut: ReadonlySet<string>, from: number, to: number): void {
+    if (!this.holdsValue(from, Math.min(to, this.end))) return
+    if (leftOut.size === 0) {
+      this.metUnknown = true
+      return
+    }
+    this.readString(this.keyStart - 1)
+    const key = Buffer.from(this.textBytes.subarray(this.textStart, this.textEnd)).toString('utf8')
+    this.metUnknown = !leftOut.has(key.toLowerCase())
   }
 
   /** From behind a key's opening quote to behind its closing one; leaves the member in `foundMember`. */

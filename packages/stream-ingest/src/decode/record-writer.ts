@@ -21,12 +21,18 @@ import {
   sourcePath,
   TextColumnWriter,
 } from './column-writer.ts'
-import type { BadRecordReason, Decoder } from './decoder.ts'
+import { type BadRecordReason, type Decoder, type RecordOutcome, UNKNOWN_FIELD } from './decoder.ts'
 import { UnitOfInstant } from './derived-value.ts'
 import { createJsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
 import { createMetadataWriter } from './metadata-writer.ts'
 import type { RecordOrigin, RecordView } from './record-view.ts'
+import { namesNotOfPayload, payloadPath } from './schema-inference.ts'
+
+export interface RecordWriterOptions extends JsonDecoderLimits {
+  /** Say of a record that has fields which no column takes that it has; by default such fields are left out. */
+  readonly notesUnknown?: boolean
+}
 
 export class RecordWriter {
   private readonly batch: BatchBuilder
@@ -35,16 +41,23 @@ export class RecordWriter {
   private readonly writers: readonly ColumnWriter[]
   /** Values of the payload that no column holds but a derived one needs. One row at most. */
   private readonly hidden: readonly ColumnBuilder[]
+  private readonly notesUnknown: boolean
+  /** A derived column reads a field of the payload that no column takes, so that every record has such a field. */
+  private readonly hasUnknownInput: boolean
 
-  /**
-   * @param batch its columns are those of the layout; nobody else may append to it
-   * @param limits of the payload
-   */
-  constructor(layout: TableLayout, batch: BatchBuilder, limits: JsonDecoderLimits = {}) {
+  /** @param batch its columns are those of the layout; nobody else may append to it */
+  constructor(layout: TableLayout, batch: BatchBuilder, options: RecordWriterOptions = {}) {
     assert(batch.columns.length === layout.columns.length, 'the batch has the columns of the layout')
     this.batch = batch
-    const plan = planColumns(layout, batch, limits.depthMax ?? JSON_DEPTH_MAX)
-    this.decoder = createJsonDecoder(plan.fields, plan.builders, limits)
+    const depthMax = options.depthMax ?? JSON_DEPTH_MAX
+    const plan = planColumns(layout, batch, depthMax)
+    this.notesUnknown = options.notesUnknown === true
+    const leftOut = namesNotOfPayload(layout)
+    this.hasUnknownInput = this.notesUnknown && readsUnknownInput(layout, leftOut)
+    this.decoder = createJsonDecoder(plan.fields, plan.builders, {
+      depthMax,
+      ...(this.notesUnknown ? { leftOut } : {}),
+    })
     this.writers = plan.writers
     this.hidden = plan.hidden
   }
@@ -53,9 +66,23 @@ export class RecordWriter {
    * Appends record `index` as the batch's next row. A null value makes a row of key and metadata where the columns of
    * the payload may be null.
    *
-   * Where the record does not fit, the batch is as it was.
+   * Where the record does not fit, or all is well but for an unknown field, the batch is as it was.
    */
-  append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null {
+  append(view: RecordView, index: number, origin: RecordOrigin): RecordOutcome {
+    return this.appendRecord(view, index, origin, this.notesUnknown)
+  }
+
+  /** {@link append}, without the fields that no column takes. */
+  appendKnown(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null {
+    return this.appendRecord(view, index, origin, false) as BadRecordReason | null
+  }
+
+  private appendRecord(
+    view: RecordView,
+    index: number,
+    origin: RecordOrigin,
+    notesUnknown: boolean,
+  ): RecordOutcome {
     const { batch, hidden, writers } = this
     for (let i = 0; i < hidden.length; i++) hidden[i]!.truncate(0)
     const start = view.valueStart[index]!
@@ -64,10 +91,27 @@ export class RecordWriter {
     for (let i = 0; i < writers.length && bad === null; i++) {
       bad = writers[i]!.append(view, index, origin)
     }
-    if (bad === null) batch.endRow()
-    else batch.rollBackRow()
-    return bad
+    if (bad !== null) {
+      batch.rollBackRow()
+      return bad
+    }
+    if (notesUnknown && start >= 0 && (this.decoder.metUnknownField || this.hasUnknownInput)) {
+      batch.rollBackRow()
+      return UNKNOWN_FIELD
+    }
+    batch.endRow()
+    return null
   }
+}
+
+function readsUnknownInput({ columns }: TableLayout, leftOut: ReadonlySet<string>): boolean {
+  const taken = new Set(columns.map(({ source }) => payloadPath(source)?.[0]))
+  return columns.some(({ source }) => {
+    if (source.kind !== 'derive' || source.from.kind !== 'field') return false
+    const from = source.from.field.source
+    const key = from.kind === 'payload' ? from.path[0] : undefined
+    return key !== undefined && !taken.has(key) && !leftOut.has(key.toLowerCase())
+  })
 }
 
 interface ColumnsPlan {

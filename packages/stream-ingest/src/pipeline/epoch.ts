@@ -7,13 +7,13 @@
  *
  * @module
  */
-import { BatchBuilder, type ColumnBatch } from '@stream-ingest/delta/column'
+import type { ColumnBatch } from '@stream-ingest/delta/column'
 import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { BadRecordReason } from '../decode/decoder.ts'
 import { PartitionRouter, type TablePartition } from '../decode/partition-router.ts'
-import { RecordWriter } from '../decode/record-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
+import { type AskMergeRules, EpochRows } from './epoch-rows.ts'
 import type { EpochFacts } from './flush-policy.ts'
 import type { RecordQueue } from './record-queue.ts'
 
@@ -53,20 +53,28 @@ export interface EpochCut {
 const INITIAL_ROWS = 4096
 
 export class Epoch {
-  private readonly builder: BatchBuilder
-  private readonly writer: RecordWriter
-  private readonly router: PartitionRouter
+  private rows: EpochRows
+  private router: PartitionRouter
   private readonly onNullValue: ProcessingConfig['onNullValue']
+  private readonly tablePartitionsMax: number
+  private readonly askRules: AskMergeRules | null
   private partitionIds = new Int32Array(INITIAL_ROWS)
   private ranges = new Map<TopicPartition, EpochRange>()
   private counts: EpochCounts = emptyCounts()
   private startedAtMs: number | null = null
 
-  constructor(layout: TableLayout, onNullValue: ProcessingConfig['onNullValue'], tablePartitionsMax: number) {
-    this.builder = new BatchBuilder(layout.schema)
-    this.writer = new RecordWriter(layout, this.builder)
-    this.router = new PartitionRouter(layout, this.builder, tablePartitionsMax)
+  /** @param askRules what the table allows where messages may add columns to the layout; null where they may not */
+  constructor(
+    layout: TableLayout,
+    onNullValue: ProcessingConfig['onNullValue'],
+    tablePartitionsMax: number,
+    askRules: AskMergeRules | null = null,
+  ) {
+    this.rows = new EpochRows(layout, askRules)
+    this.router = new PartitionRouter(layout, this.rows.batch, tablePartitionsMax)
     this.onNullValue = onNullValue
+    this.tablePartitionsMax = tablePartitionsMax
+    this.askRules = askRules
   }
 
   get messageCount(): number {
@@ -78,7 +86,7 @@ export class Epoch {
   }
 
   get sizeBytes(): number {
-    return this.builder.sizeBytes + this.counts.rows * 4
+    return this.rows.sizeBytes + this.counts.rows * 4
   }
 
   get tablePartitionCount(): number {
@@ -108,18 +116,20 @@ export class Epoch {
   }
 
   /**
-   * Decodes records of the queue's current batch, from its index on.
+   * Decodes records of the queue's current batch, from its index on, up to one that changes the layout: the new columns
+   * hold a null for each row that there is, so that the caller looks at the size again.
    *
    * @param messagesMax stop after this many
    * @returns the bad record to stop at or to report, with the queue's index behind it; null where none was met
    */
   appendRecords(queue: RecordQueue, messagesMax: number, nowMs: number): BadRecord | null {
     const { slab, topicPartition } = queue
-    const { counts } = this
+    const { counts, rows } = this
+    const { layout } = rows
     const end = Math.min(slab.count, queue.index + messagesMax)
     let bad: BadRecord | null = null
     let index = queue.index
-    while (index < end && bad === null && !this.router.isFull) {
+    while (index < end && bad === null && rows.layout === layout && !this.router.isFull) {
       const isTombstone = slab.valueStart[index]! < 0
       counts.messages++
       if (isTombstone && this.onNullValue === 'skip') {
@@ -130,7 +140,7 @@ export class Epoch {
       const reason =
         isTombstone && this.onNullValue === 'bad'
           ? NULL_VALUE
-          : (this.writer.append(slab, index, topicPartition) ?? this.route())
+          : (rows.append(slab, index, topicPartition) ?? this.route())
       if (reason === null) counts.rows++
       else {
         counts.badRecords++
@@ -173,7 +183,7 @@ export class Epoch {
   cut(): EpochCut {
     const { rows } = this.counts
     const taken: EpochCut = {
-      batch: this.builder.finish(),
+      batch: this.rows.finish(),
       tablePartitions: this.router.finish(),
       partitionIds: this.partitionIds.subarray(0, rows),
       ranges: [...this.ranges.values()],
@@ -184,6 +194,15 @@ export class Epoch {
     this.counts = emptyCounts()
     this.startedAtMs = null
     return taken
+  }
+
+  /** Forgets all of it and goes on under this layout. */
+  restart(layout: TableLayout): void {
+    // Cut in vain, the builders would forget how large a batch is.
+    if (this.hasProgress || this.messageCount > 0) this.cut()
+    if (layout === this.rows.layout) return
+    this.rows = new EpochRows(layout, this.askRules)
+    this.router = new PartitionRouter(layout, this.rows.batch, this.tablePartitionsMax)
   }
 
   private route(): null {

@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict'
 import { field, type StructType, struct } from '@stream-ingest/delta'
 import { BatchBuilder, batchRow } from '@stream-ingest/delta/column'
 import type { DecodeField } from '../../src/config/decode-field.ts'
 import type { DerivedColumn, KafkaMetadataField } from '../../src/config/ingest-config.ts'
 import { resolveTableLayout, type TableLayout } from '../../src/config/table-layout.ts'
-import type { BadRecordReason } from '../../src/decode/decoder.ts'
+import { type BadRecordReason, type RecordOutcome, UNKNOWN_FIELD } from '../../src/decode/decoder.ts'
 import { RecordWriter } from '../../src/decode/record-writer.ts'
 import { readRecords } from '../../src/kafka/record-batch.ts'
 import { type EncodableRecord, encodeRecordBatch } from '../../src/kafka/record-batch-encoder.ts'
@@ -45,7 +46,11 @@ export class RecordHarness {
   /** One outcome for each record; null where its row was appended. */
   append(records: readonly EncodableRecord[], baseOffset = 0n): (BadRecordReason | null)[] {
     readRecords(encodeRecordBatch(records, { baseOffset }), this.slab, 'events', 3)
-    return records.map((_, i) => this.writer.append(this.slab, i, { topic: 'events', partition: 3 }))
+    return records.map((_, i) => {
+      const outcome: RecordOutcome = this.writer.append(this.slab, i, { topic: 'events', partition: 3 })
+      assert(outcome !== UNKNOWN_FIELD, 'nobody asked for unknown fields')
+      return outcome
+    })
   }
 
   rows(): Record<string, unknown>[] {
