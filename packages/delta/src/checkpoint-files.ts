@@ -13,7 +13,7 @@ import { fileActionFields, stateActionFields } from './checkpoint-schema.ts'
 import { appendFields } from './column/append-value.ts'
 import type { Column, ColumnBatch } from './column/column.ts'
 import { BatchBuilder, createColumnBuilder } from './column/column-builder.ts'
-import type { ColumnMappingMode } from './parquet/file-schema.ts'
+import { columnMappingMode } from './column-mapping.ts'
 import type { ParquetEncodeOptions, ParquetEncoder, ParquetFileWriter } from './parquet/parquet-encoder.ts'
 import { type StructField, type StructType, struct } from './schema.ts'
 import { statisticsOptionsOf } from './statistics-codec.ts'
@@ -45,7 +45,7 @@ export function checkpointColumns(state: TableState, format: CheckpointFormat): 
   const files = fileActionFields({
     tableSchema: state.schema,
     partitionColumns,
-    columnMapping: tableProperty(configuration, 'delta.columnMapping.mode') as ColumnMappingMode,
+    columnMapping: columnMappingMode({ configuration }),
     statsAsJson,
     statsAsStruct: tableProperty(configuration, 'delta.checkpoint.writeStatsAsStruct'),
     // Without the text, the typed form is all there is: columns that are no longer indexed keep theirs.

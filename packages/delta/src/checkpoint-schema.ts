@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type ColumnMappingMode, physicalName } from './parquet/file-schema.ts'
+import { type ColumnMappingMode, physicalName } from './column-mapping.ts'
 import {
   array,
   type DataType,

@@ -7,10 +7,17 @@
  */
 import type { Add } from './action.ts'
 import type { ColumnBatch } from './column/column.ts'
+import {
+  dataFileFormatOf,
+  type PartitionValues,
+  physicalColumns,
+  physicalPartitionValues,
+  withPartitionColumns,
+} from './data-file-format.ts'
 import { formatDataFileKey } from './file-path.ts'
 import type { ParquetCodec, ParquetEncoder } from './parquet/parquet-encoder.ts'
 import type { Runtime } from './runtime.ts'
-import { collectStatistics, formatStatistics, statisticsOptionsOf } from './statistics.ts'
+import { collectStatistics, formatStatistics } from './statistics.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import type { TableState } from './table-state.ts'
 
@@ -19,7 +26,8 @@ export interface EncodedDataFile {
   readonly key: string
   readonly bytes: Uint8Array
   readonly rowCount: number
-  readonly partitionValues: Readonly<Record<string, string | null>>
+  /** As the `add` has them: by physical name. */
+  readonly partitionValues: PartitionValues
   /** JSON text of the statistics. */
   readonly stats: string
 }
@@ -32,24 +40,30 @@ export interface DataFileOptions {
 /**
  * Encodes one data file.
  *
- * @param batch rows of one table partition, with the data columns only (no partition columns), at least one row
- * @param partitionValues one entry for each partition column, in the text form of the protocol
+ * @param batch rows of one table partition, with the data columns only (no partition columns), at least one row, under
+ *   the names that people see
+ * @param partitionValues one entry for each partition column, by the same names, in the text form of the protocol
  */
 export function encodeDataFile(
   state: TableState,
   encoder: ParquetEncoder,
   batch: ColumnBatch,
-  partitionValues: Readonly<Record<string, string | null>>,
+  partitionValues: PartitionValues,
   options: DataFileOptions,
   runtime: Runtime,
 ): EncodedDataFile {
-  const { bytes, rowCount } = encoder.encode(batch, options)
-  const stats = formatStatistics(collectStatistics(batch, statisticsOptionsOf(state)))
+  const format = dataFileFormatOf(state)
+  const data = physicalColumns(format, batch)
+  const { bytes, rowCount } = encoder.encode(withPartitionColumns(format, data, partitionValues), {
+    ...options,
+    fieldIds: format.fieldIds,
+  })
+  const stats = formatStatistics(collectStatistics(data, format.statistics))
   return {
     key: formatDataFileKey(runtime.uuid(), options.codec, partitionValues),
     bytes,
     rowCount,
-    partitionValues,
+    partitionValues: physicalPartitionValues(format, partitionValues),
     stats,
   }
 }

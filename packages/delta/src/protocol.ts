@@ -9,8 +9,7 @@
 import type { Metadata, Protocol } from './action.ts'
 import { DeltaLakeError } from './error.ts'
 import type { StructType } from './schema.ts'
-import { schemaFields } from './schema-codec.ts'
-import { tableProperty } from './table-property.ts'
+import { schemaFields, someType } from './schema-codec.ts'
 
 const READER_VERSION_FEATURES = 3
 const WRITER_VERSION_FEATURES = 7
@@ -48,12 +47,20 @@ const LEGACY_WRITER_FEATURES: readonly (readonly [version: number, features: rea
 const WRITABLE_FEATURES: ReadonlySet<string> = new Set([
   'appendOnly',
   'changeDataFeed',
+  // Concerns the cleanup of the log alone.
+  'checkpointProtection',
+  'clustering',
+  'columnMapping',
   'deletionVectors',
   'domainMetadata',
   'inCommitTimestamp',
+  'materializePartitionColumns',
   'rowTracking',
   'timestampNtz',
   'timestampWithoutTimezone',
+  // Files are written with the types that the columns have now.
+  'typeWidening',
+  'typeWidening-preview',
   'v2Checkpoint',
   'vacuumProtocolCheck',
 ])
@@ -78,29 +85,28 @@ const UNUSED_FEATURES: ReadonlyMap<string, (metadata: Metadata, schema: StructTy
         return name === undefined ? null : `the property \`${name}\``
       },
     ],
-    [
-      'columnMapping',
-      ({ configuration }) => {
-        const mode = tableProperty(configuration, 'delta.columnMapping.mode')
-        return mode === 'none' ? null : `the mode \`${mode}\``
-      },
-    ],
+    ['icebergCompatV1', ({ configuration }) => enabledBy(configuration, 'delta.enableIcebergCompatV1')],
+    ['icebergCompatV2', ({ configuration }) => enabledBy(configuration, 'delta.enableIcebergCompatV2')],
+    ['icebergCompatV3', ({ configuration }) => enabledBy(configuration, 'delta.enableIcebergCompatV3')],
+    ...['variantType', 'variantType-preview'].map(
+      name => [name, (_metadata: Metadata, schema: StructType) => variantColumn(schema)] as const,
+    ),
+    ['variantShredding', () => null],
+    ['variantShredding-preview', () => null],
   ])
 
-/** Features that add nothing to the log but fields and domains that are carried over: on data files, or on appends. */
-const CONDENSABLE_FEATURES: ReadonlySet<string> = new Set([
-  'checkpointProtection',
-  'clustering',
-  'icebergCompatV1',
-  'icebergCompatV2',
-  'materializePartitionColumns',
-  'typeWidening',
-  'typeWidening-preview',
-  'variantType',
-  'variantType-preview',
-  'variantShredding',
-  'variantShredding-preview',
-])
+function enabledBy(configuration: Metadata['configuration'], property: string): string | null {
+  return configuration[property]?.toLowerCase() === 'true' ? `the property \`${property}\`` : null
+}
+
+function variantColumn(schema: StructType): string | null {
+  for (const { path, field } of schemaFields(schema)) {
+    if (someType(field.type, type => type.kind === 'primitive' && type.name === 'variant')) {
+      return `the column \`${path}\``
+    }
+  }
+  return null
+}
 
 /** The writer features of a protocol, those that a legacy version implies included. */
 export function writerFeaturesOf(protocol: Protocol): ReadonlySet<string> {
@@ -206,8 +212,7 @@ export function assertMaintainable(protocol: Protocol): void {
   assertReadable(protocol)
   assertKnownWriterVersion(protocol)
   const missing = [...writerFeaturesOf(protocol)].filter(
-    feature =>
-      !WRITABLE_FEATURES.has(feature) && !UNUSED_FEATURES.has(feature) && !CONDENSABLE_FEATURES.has(feature),
+    feature => !WRITABLE_FEATURES.has(feature) && !UNUSED_FEATURES.has(feature),
   )
   if (missing.length > 0) {
     throw unsupported(

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { clusteringColumns } from './clustering.ts'
+import { columnMappingMode, physicalSchema } from './column-mapping.ts'
 import { formatJson, isJsonObject, type JsonNumber, parseJsonLossless } from './json.ts'
 import { schemaLeaves } from './schema-codec.ts'
 import { tableProperty } from './table-property.ts'
@@ -50,15 +52,16 @@ export function statisticsKey(path: readonly string[]): string {
 
 /**
  * What the table's properties say: `delta.dataSkippingStatsColumns`, else the first
- * `delta.dataSkippingNumIndexedCols` leaf columns in schema order. Partition columns have none and do not count.
+ * `delta.dataSkippingNumIndexedCols` leaf columns in schema order; clustering columns in any case. Partition columns have
+ * none and do not count.
  */
 export function statisticsOptionsOf(
-  state: Pick<TableState, 'schema' | 'metadata' | 'protocol'>,
+  state: Pick<TableState, 'schema' | 'metadata' | 'protocol' | 'domainMetadata'>,
 ): StatisticsOptions {
   const { configuration, partitionColumns } = state.metadata
   const features = state.protocol.writerFeatures ?? []
   return {
-    columns: selectColumns(state, new Set(partitionColumns)),
+    columns: withClustering(state, selectColumns(state, new Set(partitionColumns))),
     stringPrefixLength: tableProperty(configuration, 'delta.dataSkippingStringPrefixLength'),
     tightBounds: features.includes('deletionVectors'),
   }
@@ -82,6 +85,21 @@ function selectColumns(
   const count = tableProperty(metadata.configuration, 'delta.dataSkippingNumIndexedCols')
   if (count === -1) return null
   return new Set(leaves.slice(0, count).map(leaf => statisticsKey(leaf.path)))
+}
+
+/** Readers that cluster rely on the bounds of the columns they cluster by. */
+function withClustering(
+  { schema, metadata, domainMetadata }: Pick<TableState, 'schema' | 'metadata' | 'domainMetadata'>,
+  columns: ReadonlySet<string> | null,
+): ReadonlySet<string> | null {
+  const clustering = clusteringColumns(domainMetadata)
+  if (columns === null || clustering.length === 0) return columns
+  const physical = [...schemaLeaves(physicalSchema(schema, columnMappingMode(metadata)))]
+  const wanted = new Set(clustering.map(statisticsKey))
+  const keys = [...schemaLeaves(schema)].flatMap(({ path }, i) =>
+    wanted.has(statisticsKey(physical[i]!.path)) ? [statisticsKey(path)] : [],
+  )
+  return new Set([...columns, ...keys])
 }
 
 /** Formats statistics as the text of `add.stats`. */

@@ -64,10 +64,53 @@ suite('creating a table', () => {
   })
 
   test('refuses a property that would change how files must look', async () => {
-    const properties = { 'delta.columnMapping.mode': 'name' }
+    const properties = { 'delta.enableIcebergCompatV2': 'true' }
     await assert.rejects(createTable(new MemoryObjectStore(), { ...SPEC, properties }, testRuntime()), {
       code: 'DELTA_PROTOCOL_UNSUPPORTED',
     })
+  })
+
+  test('lists the features that properties need, with what they need in turn', async () => {
+    const properties = {
+      'delta.enableDeletionVectors': 'true',
+      'delta.enableRowTracking': 'true',
+      'delta.enableTypeWidening': 'true',
+    }
+    const { state } = await createTable(new MemoryObjectStore(), { ...SPEC, properties }, testRuntime())
+    assert.deepEqual(state.protocol, {
+      minReaderVersion: 3,
+      minWriterVersion: 7,
+      readerFeatures: ['deletionVectors', 'typeWidening'],
+      writerFeatures: [
+        'appendOnly',
+        'invariants',
+        'deletionVectors',
+        'rowTracking',
+        'domainMetadata',
+        'typeWidening',
+      ],
+    })
+    const { configuration } = state.metadata
+    const columns = ['RowId', 'RowCommitVersion'].map(
+      what => configuration[`delta.rowTracking.materialized${what}ColumnName`],
+    )
+    assert(
+      columns.every(name => name?.startsWith('_row-')),
+      String(columns),
+    )
+    assert.equal(new Set(columns).size, 2)
+  })
+
+  test('refuses columns that the change data feed needs for itself', async () => {
+    const spec = {
+      ...SPEC,
+      schema: struct([...SPEC.schema.fields, field('_Change_Type', primitive('string'))]),
+      properties: { 'delta.enableChangeDataFeed': 'true' },
+    }
+    await assert.rejects(createTable(new MemoryObjectStore(), spec, testRuntime()), {
+      code: 'DELTA_SCHEMA_INVALID',
+    })
+    await createTable(new MemoryObjectStore(), { ...spec, properties: {} }, testRuntime())
   })
 
   test('opens what is there, and nothing where nothing is', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Protocol } from '../src/action.ts'
 import { assertReadable, assertWritable, canonicalProtocol, writerFeaturesOf } from '../src/protocol.ts'
-import { field, primitive, type StructType, struct } from '../src/schema.ts'
+import { array, field, primitive, type StructType, struct } from '../src/schema.ts'
 import { metadataOf, PROTOCOL, SCHEMA } from './table-log.ts'
 
 const features = (readerFeatures: string[], writerFeatures: string[]): Protocol => ({
@@ -47,17 +47,16 @@ test('a table that lists features without using them is written', () => {
 })
 
 test('features that are not known are refused, all by name', () => {
-  const protocol = features(['catalogManaged'], ['catalogManaged', 'icebergCompatV2', 'appendOnly', 'fooBar'])
+  const protocol = features(['catalogManaged'], ['catalogManaged', 'collations', 'appendOnly', 'fooBar'])
   assert.throws(() => assertReadable(protocol), {
     code: 'DELTA_PROTOCOL_UNSUPPORTED',
     message: 'the table needs the reader feature `catalogManaged`, which cannot be read here',
   })
   assert.throws(
-    () => assertWritable(features([], ['icebergCompatV2', 'appendOnly', 'fooBar']), metadataOf(), SCHEMA),
+    () => assertWritable(features([], ['collations', 'appendOnly', 'fooBar']), metadataOf(), SCHEMA),
     {
       code: 'DELTA_PROTOCOL_UNSUPPORTED',
-      message:
-        'the table needs the writer features `icebergCompatV2`, `fooBar`, which cannot be written here',
+      message: 'the table needs the writer features `collations`, `fooBar`, which cannot be written here',
     },
   )
 })
@@ -73,7 +72,12 @@ test('what a table uses and this writer cannot do is refused with its place', ()
       SCHEMA,
       /`checkConstraints` \(the property `delta\.constraints\.positive`\)/,
     ],
-    [{ 'delta.columnMapping.mode': 'name' }, SCHEMA, /`columnMapping` \(the mode `name`\)/],
+    [
+      { 'delta.enableIcebergCompatV2': 'true' },
+      SCHEMA,
+      /`icebergCompatV2` \(the property `delta\.enableIcebergCompatV2`\)/,
+    ],
+    [{}, struct([field('v', array(primitive('variant')))]), /`variantType` \(the column `v`\)/],
     [
       {},
       schemaWith({ 'delta.invariants': '{}' }),

@@ -237,7 +237,7 @@ test('the table says which columns get statistics', () => {
     field('s', struct([field('b', primitive('long')), field('c.d', primitive('long'))])),
     field('e', primitive('long')),
   ])
-  const columnsFor = (configuration: Record<string, string>): string[] | null => {
+  const columnsFor = (configuration: Record<string, string>, clustering?: string): string[] | null => {
     const metadata = {
       id: '',
       format: { provider: 'parquet', options: {} },
@@ -246,7 +246,9 @@ test('the table says which columns get statistics', () => {
       configuration,
     }
     const protocol = { minReaderVersion: 1, minWriterVersion: 2 }
-    const { columns } = statisticsOptionsOf({ schema, metadata, protocol })
+    const domain = { domain: 'delta.clustering', configuration: clustering ?? '', removed: false }
+    const domainMetadata = new Map(clustering === undefined ? [] : [[domain.domain, domain]])
+    const { columns } = statisticsOptionsOf({ schema, metadata, protocol, domainMetadata })
     return columns === null ? null : [...columns].map(key => key.replaceAll('\0', '/'))
   }
   assert.deepEqual(columnsFor({}), ['a', 's/b', 's/c.d', 'e'])
@@ -255,6 +257,14 @@ test('the table says which columns get statistics', () => {
   assert.equal(columnsFor({ 'delta.dataSkippingNumIndexedCols': '-1' }), null)
   assert.deepEqual(columnsFor({ 'delta.dataSkippingStatsColumns': 'E, s.`c.d`, p' }), ['s/c.d', 'e'])
   assert.deepEqual(columnsFor({ 'delta.dataSkippingStatsColumns': 's' }), ['s/b', 's/c.d'])
+  const few = { 'delta.dataSkippingNumIndexedCols': '1' }
+  assert.deepEqual(columnsFor(few, '{"clusteringColumns":[["s","c.d"],["e"]]}'), ['a', 's/c.d', 'e'])
+  assert.deepEqual(columnsFor(few, '{"clusteringColumns":["e"]}'), ['a', 'e'], 'the form of the protocol')
+  assert.deepEqual(columnsFor(few, 'no JSON'), ['a'])
+  assert.equal(
+    columnsFor({ 'delta.dataSkippingNumIndexedCols': '-1' }, '{"clusteringColumns":[["e"]]}'),
+    null,
+  )
   assert.throws(() => columnsFor({ 'delta.dataSkippingStatsColumns': 'a,`b' }), {
     code: 'DELTA_PROPERTY_INVALID',
   })

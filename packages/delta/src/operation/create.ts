@@ -8,6 +8,7 @@
  */
 import type { Action, Metadata, Protocol } from '../action.ts'
 import { formatCommit } from '../action-codec.ts'
+import { assignColumnMapping, columnMappingMode, MAX_COLUMN_ID } from '../column-mapping.ts'
 import { readCommit } from '../commit-reader.ts'
 import { DeltaLakeError } from '../error.ts'
 import { advanceTableState, initialTableState, loadTableState } from '../load-table-state.ts'
@@ -17,6 +18,7 @@ import type { Runtime } from '../runtime.ts'
 import type { StructType } from '../schema.ts'
 import { formatSchemaString, someType, validateTableSchema } from '../schema-codec.ts'
 import type { ObjectStore } from '../store/object-store.ts'
+import { tableProperty } from '../table-property.ts'
 import type { TableState } from '../table-state.ts'
 import { ENGINE_INFO } from '../transaction.ts'
 
@@ -38,17 +40,23 @@ export interface CreateTableResult {
 const CREATE_ATTEMPTS_MAX = 50
 const CREATE_RETRY_DELAY_MS = 500
 
-/** Properties with values that need a feature in the protocol. */
-const PROPERTY_FEATURES: readonly (readonly [property: string, value: string, feature: string])[] = [
-  ['delta.enableInCommitTimestamps', 'true', 'inCommitTimestamp'],
-  ['delta.enableChangeDataFeed', 'true', 'changeDataFeed'],
-  ['delta.checkpointPolicy', 'v2', 'v2Checkpoint'],
+/** Properties with values that need features in the protocol. */
+const PROPERTY_FEATURES: readonly (readonly [
+  property: string,
+  value: string,
+  features: readonly string[],
+])[] = [
+  ['delta.checkpointPolicy', 'v2', ['v2Checkpoint']],
+  ['delta.columnMapping.mode', 'id', ['columnMapping']],
+  ['delta.columnMapping.mode', 'name', ['columnMapping']],
+  ['delta.enableChangeDataFeed', 'true', ['changeDataFeed']],
+  ['delta.enableDeletionVectors', 'true', ['deletionVectors']],
+  ['delta.enableInCommitTimestamps', 'true', ['inCommitTimestamp']],
+  ['delta.enableRowTracking', 'true', ['rowTracking', 'domainMetadata']],
+  ['delta.enableTypeWidening', 'true', ['typeWidening']],
 ]
 /** Properties that would change what files must look like in ways that creation does not set up. */
 const PROPERTIES_REFUSED = [
-  'delta.columnMapping.mode',
-  'delta.enableRowTracking',
-  'delta.enableTypeWidening',
   'delta.enableIcebergCompatV1',
   'delta.enableIcebergCompatV2',
   'delta.enableIcebergCompatV3',
@@ -66,6 +74,7 @@ export async function createTable(
   runtime: Runtime,
 ): Promise<CreateTableResult> {
   validateTableSchema(spec.schema, spec.partitionColumns)
+  validateChangeColumns(spec)
   const existing = await loadTableState(store, { nowMs: runtime.now() })
   if (existing !== null) return { status: 'exists', state: existing }
   const txnId = runtime.uuid()
@@ -97,19 +106,24 @@ function stateOf(actions: readonly Action[]): TableState {
 function buildFirstCommit(spec: CreateTableSpec, txnId: string, runtime: Runtime): Action[] {
   const nowMs = runtime.now()
   const protocol = protocolFor(spec)
+  const { schema, configuration } = withColumnMapping(spec, runtime)
   const metadata: Metadata = {
     id: runtime.uuid(),
     ...(spec.name === undefined ? {} : { name: spec.name }),
     ...(spec.description === undefined ? {} : { description: spec.description }),
     format: { provider: 'parquet', options: {} },
-    schemaString: formatSchemaString(spec.schema),
+    schemaString: formatSchemaString(schema),
     partitionColumns: [...spec.partitionColumns],
     createdTime: nowMs,
-    configuration: Object.fromEntries(
-      Object.entries(spec.properties).filter(([key]) => !key.startsWith('delta.feature.')),
-    ),
+    configuration: {
+      ...Object.fromEntries(
+        Object.entries(spec.properties).filter(([key]) => !key.startsWith('delta.feature.')),
+      ),
+      ...configuration,
+      ...rowTrackingColumns(spec, runtime),
+    },
   }
-  assertWritable(protocol, metadata, spec.schema)
+  assertWritable(protocol, metadata, schema)
   return [
     {
       commitInfo: {
@@ -147,8 +161,8 @@ function protocolFor(spec: CreateTableSpec): Protocol {
         },
       )
     }
-    for (const [property, needing, feature] of PROPERTY_FEATURES) {
-      if (key === property && value.toLowerCase() === needing) features.add(feature)
+    for (const [property, needing, needed] of PROPERTY_FEATURES) {
+      if (key === property && value.toLowerCase() === needing) for (const name of needed) features.add(name)
     }
     if (key.startsWith('delta.feature.')) features.add(key.slice('delta.feature.'.length))
   }
@@ -160,6 +174,40 @@ function protocolFor(spec: CreateTableSpec): Protocol {
   return readerFeatures.length === 0
     ? { minReaderVersion: 1, minWriterVersion: 7, writerFeatures }
     : { minReaderVersion: 3, minWriterVersion: 7, readerFeatures, writerFeatures }
+}
+
+/** Physical names of a new table are as random as its files' names, so that a column can be dropped and made again. */
+function withColumnMapping(
+  { schema, properties }: CreateTableSpec,
+  runtime: Runtime,
+): { schema: StructType; configuration: Record<string, string> } {
+  if (columnMappingMode({ configuration: properties }) === 'none') return { schema, configuration: {} }
+  const assigned = assignColumnMapping(schema, 0, () => `col-${runtime.uuid()}`)
+  return { schema: assigned.schema, configuration: { [MAX_COLUMN_ID]: String(assigned.maxColumnId) } }
+}
+
+/** Where a compaction keeps the ids of the rows that it moves. */
+function rowTrackingColumns({ properties }: CreateTableSpec, runtime: Runtime): Record<string, string> {
+  if (!tableProperty(properties, 'delta.enableRowTracking')) return {}
+  return {
+    'delta.rowTracking.materializedRowIdColumnName': `_row-id-col-${runtime.uuid()}`,
+    'delta.rowTracking.materializedRowCommitVersionColumnName': `_row-commit-version-col-${runtime.uuid()}`,
+    ...properties,
+  }
+}
+
+/** Columns that a reader of changes adds to those of the table. */
+const CHANGE_COLUMNS: ReadonlySet<string> = new Set(['_change_type', '_commit_version', '_commit_timestamp'])
+
+function validateChangeColumns({ schema, properties }: CreateTableSpec): void {
+  if (!tableProperty(properties, 'delta.enableChangeDataFeed')) return
+  const taken = schema.fields.find(f => CHANGE_COLUMNS.has(f.name.toLowerCase()))
+  if (taken === undefined) return
+  throw new DeltaLakeError(
+    'DELTA_SCHEMA_INVALID',
+    `the column \`${taken.name}\` has a name that the change data feed needs`,
+    { hint: 'rename the column, or do not set `delta.enableChangeDataFeed`' },
+  )
 }
 
 function usesTimestampNtz(schema: StructType): boolean {

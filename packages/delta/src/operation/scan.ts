@@ -7,10 +7,11 @@
  * @module
  */
 import type { Add } from '../action.ts'
+import { type ColumnMappingMode, columnMappingMode, physicalName } from '../column-mapping.ts'
 import { type DeletedRows, readDeletionVector } from '../deletion-vector.ts'
 import { DeltaLakeError } from '../error.ts'
 import { dataFileSource, type OpenForeignStore } from '../file-source.ts'
-import { type ColumnMappingMode, fileTree, physicalName } from '../parquet/file-schema.ts'
+import { fileTree } from '../parquet/file-schema.ts'
 import { openParquet, type ParquetFile } from '../parquet/parquet-reader.ts'
 import { createReaders, type FileReaders, openRowGroup } from '../parquet/value-reader.ts'
 import { type PartitionValue, parsePartitionValue } from '../partition-value.ts'
@@ -19,7 +20,6 @@ import { type StructField, type StructType, struct } from '../schema.ts'
 import { someType } from '../schema-codec.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestOptions } from '../store/object-store.ts'
-import { tableProperty } from '../table-property.ts'
 import type { TableState } from '../table-state.ts'
 
 /** Reader features under which the rows of a table are read as they are meant. */
@@ -144,7 +144,7 @@ class TableScan {
     this.#snapshot = snapshot
     this.#request = request
     this.#openForeign = options.openForeign
-    const mode = tableProperty(metadata.configuration, 'delta.columnMapping.mode') as ColumnMappingMode
+    const mode = columnMappingMode(metadata)
     this.#mode = mode
     const partitionColumns = new Set(metadata.partitionColumns)
     this.#columns = schema.fields.map(field => ({

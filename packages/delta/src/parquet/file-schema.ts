@@ -6,6 +6,7 @@
  * @module
  */
 import type { SchemaElement } from 'hyparquet'
+import { type ColumnMappingMode, fieldId, physicalName } from '../column-mapping.ts'
 import type { DataType, StructField } from '../schema.ts'
 
 export interface FileNode {
@@ -18,9 +19,6 @@ export interface FileNode {
   /** Of a leaf: which one it is in the schema's order, as row groups list their columns; −1 of a group. */
   readonly leafIndex: number
 }
-
-/** How the fields of the table are found in its files. */
-export type ColumnMappingMode = 'none' | 'name' | 'id'
 
 /** Schema elements come in depth-first order, each saying how many children follow. */
 export function fileTree(schema: readonly SchemaElement[]): FileNode {
@@ -51,15 +49,6 @@ function isGroup(element: SchemaElement, parent: FileNode | null): boolean {
   return parent === null || element.type === undefined
 }
 
-const PHYSICAL_NAME = 'delta.columnMapping.physicalName'
-const FIELD_ID = 'delta.columnMapping.id'
-
-/** The name of a field in data files, in `partitionValues` and in statistics. */
-export function physicalName(field: StructField, mode: ColumnMappingMode): string {
-  const name = field.metadata[PHYSICAL_NAME]
-  return mode !== 'none' && typeof name === 'string' ? name : field.name
-}
-
 /** The node of a field among its siblings; null where the file was written before the field was added. */
 export function findField(
   field: StructField,
@@ -67,11 +56,8 @@ export function findField(
   mode: ColumnMappingMode,
 ): FileNode | null {
   if (mode === 'id') {
-    const id = field.metadata[FIELD_ID]
-    return (
-      siblings.find(node => node.element.field_id !== undefined && node.element.field_id === Number(id)) ??
-      null
-    )
+    const id = fieldId(field)
+    return id === null ? null : (siblings.find(node => node.element.field_id === id) ?? null)
   }
   const name = physicalName(field, mode)
   const exact = siblings.find(node => node.element.name === name)

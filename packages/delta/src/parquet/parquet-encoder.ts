@@ -19,7 +19,7 @@ export interface ParquetEncodeOptions {
   readonly pageRows?: number
   /** Whether columns may be dictionary-encoded where that is smaller; default true. */
   readonly dictionary?: boolean
-  /** Field ids by path (`a.b`, with `element`, `key` and `value` inside arrays and maps), for column mapping. */
+  /** Field ids by path (`fieldPathKey`), with `element`, `key` and `value` inside arrays and maps: column mapping. */
   readonly fieldIds?: ReadonlyMap<string, number>
 }
 

@@ -8,6 +8,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { fieldPathKey } from '../column-mapping.ts'
 import type { DecimalType, PrimitiveType, StructField, StructType } from '../schema.ts'
 import type { ThriftWriter } from './thrift.ts'
 
@@ -98,7 +99,7 @@ export interface ParquetSchema {
 }
 
 /**
- * @param fieldIds by path of Delta names, with `element`, `key` and `value` as the names inside arrays and maps
+ * @param fieldIds by path (`fieldPathKey`), with `element`, `key` and `value` as the names inside arrays and maps
  * @throws AssertionError for a struct without fields and for `void` and `variant`: the caller leaves them out
  */
 export function planParquetSchema(
@@ -121,7 +122,7 @@ export function planParquetSchema(
       repetitionLevel: above.repetitionLevel,
     }
     const place = here.deltaPath.join('.')
-    const fieldId = fieldIds.get(place)
+    const fieldId = fieldIds.get(fieldPathKey(here.deltaPath))
     const element = {
       name: field.name,
       repetition: field.nullable ? 'OPTIONAL' : 'REQUIRED',

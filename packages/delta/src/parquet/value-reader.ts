@@ -6,9 +6,11 @@
  *
  * @module
  */
+
+import type { ColumnMappingMode } from '../column-mapping.ts'
 import type { ArrayType, DataType, MapType, StructField, StructType } from '../schema.ts'
 import { formatDataType } from '../schema-codec.ts'
-import { type ColumnMappingMode, type FileNode, findField, listParts, mapParts } from './file-schema.ts'
+import { type FileNode, findField, listParts, mapParts } from './file-schema.ts'
 import { LeafReader } from './leaf-reader.ts'
 import { valueConversion } from './leaf-value.ts'
 import type { ParquetFile } from './parquet-reader.ts'

@@ -157,7 +157,7 @@ describe('a scan', () => {
       const fieldIds = new Map([
         ['col-1', 1],
         ['col-2', 2],
-        ['col-2.col-3', 3],
+        ['col-2\0col-3', 3],
       ])
       const { store } = await createScanTable({
         schema,

@@ -95,11 +95,11 @@ describe('the Parquet schema of a Delta schema', () => {
     const fieldIds = new Map([
       ['id', 1],
       ['tags', 2],
-      ['tags.element', 3],
+      ['tags\0element', 3],
       ['counts', 4],
-      ['counts.key', 5],
-      ['counts.value', 6],
-      ['counts.value.n', 7],
+      ['counts\0key', 5],
+      ['counts\0value', 6],
+      ['counts\0value\0n', 7],
     ])
     const elements = schemaOf(schema, { id: 1n, tags: [], counts: [] }, fieldIds)
     assert.deepEqual(

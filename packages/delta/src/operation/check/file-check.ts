@@ -5,9 +5,9 @@
  * @module
  */
 import type { Add } from '../../action.ts'
+import { type ColumnMappingMode, physicalName } from '../../column-mapping.ts'
 import { deletionVectorPath } from '../../deletion-vector.ts'
 import { dataFileSource, type OpenForeignStore } from '../../file-source.ts'
-import { type ColumnMappingMode, physicalName } from '../../parquet/file-schema.ts'
 import { parsePartitionValue } from '../../partition-value.ts'
 import { assignsRowIds, rowIdHighWaterMark } from '../../row-tracking.ts'
 import type { StructField } from '../../schema.ts'

@@ -9,10 +9,10 @@
  */
 import type { Add } from '../../action.ts'
 import { parseDate } from '../../calendar.ts'
+import { type ColumnMappingMode, physicalName } from '../../column-mapping.ts'
 import { DeltaLakeError } from '../../error.ts'
 import { isJsonObject, JsonNumber } from '../../json.ts'
 import { FileReplay } from '../../log-replay.ts'
-import { type ColumnMappingMode, physicalName } from '../../parquet/file-schema.ts'
 import { parsePartitionValue } from '../../partition-value.ts'
 import type { DataType, StructField, StructType } from '../../schema.ts'
 import { Snapshot } from '../../snapshot.ts'
