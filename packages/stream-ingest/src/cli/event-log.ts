@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { formatDataType } from '@stream-ingest/delta'
 import pino from 'pino'
 import { StreamIngestError } from '../error.ts'
 import { type IngestEvents, type OffsetRange, subscribe } from '../observe/event.ts'
@@ -132,6 +133,10 @@ function commits(line: Line): (() => void)[] {
         `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
       )
     }),
+    subscribe('schema:evolved', e => {
+      const changes = e.changes.map(changeText)
+      line('info', 'schema', { ...e, changes }, `${e.pipeline}  v${e.version}  schema: ${changes.join(', ')}`)
+    }),
     subscribe('checkpoint:written', e =>
       line(
         'info',
@@ -141,6 +146,12 @@ function commits(line: Line): (() => void)[] {
       ),
     ),
   ]
+}
+
+function changeText(change: IngestEvents['schema:evolved']['changes'][number]): string {
+  return change.kind === 'field-added'
+    ? `new column \`${change.path}\` ${formatDataType(change.type)}`
+    : `\`${change.path}\` from ${formatDataType(change.fromType)} to ${formatDataType(change.toType)}`
 }
 
 function trouble(line: Line): (() => void)[] {

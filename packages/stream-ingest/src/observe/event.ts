@@ -7,6 +7,7 @@
  * @module
  */
 import { type Channel, channel } from 'node:diagnostics_channel'
+import type { SchemaChange } from '@stream-ingest/delta'
 
 export const FLUSH_REASONS = [
   'rows',
@@ -76,6 +77,8 @@ export interface IngestEvents {
     attemptCount: number
     ranges: readonly OffsetRange[]
   }
+  /** The commit added columns to the table, or made types wider. */
+  'schema:evolved': { pipeline: string; version: number; changes: readonly SchemaChange[] }
   'commit:conflicted': { pipeline: string; winner: number; reason: string; detail: string }
   'checkpoint:written': { pipeline: string; version: number; durationMs: number }
   'checkpoint:failed': { pipeline: string; version: number; error: unknown }

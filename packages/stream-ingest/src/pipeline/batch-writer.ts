@@ -11,6 +11,7 @@ import { KafkaError } from '../error.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { type OffsetGap, trimBatch } from './batch-trim.ts'
+import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
 import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
@@ -18,9 +19,8 @@ import type { OpenedTable } from './open-table.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { appIdOf } from './start-position.ts'
 
-/** Times that another writer of this pipeline may be first during one batch. */
+/** Times in a row that another writer of this pipeline may be first. */
 const FENCED_MAX = 20
-const FENCED_DELAY_MS = 50
 /** Decoding gives way to I/O after this long. */
 const DECODE_SLICE_MS = 10
 
@@ -62,7 +62,8 @@ export function emptyBatchCounts(): BatchCounts {
   }
 }
 
-type Progress = 'done' | 'fenced'
+/** `dropped`: what was decoded is in the table already or does not fit it any more; the table says where to go on. */
+type Progress = 'done' | 'dropped'
 
 export class BatchWriter {
   private readonly config: PipelineConfig
@@ -76,6 +77,7 @@ export class BatchWriter {
   private readonly own = new Map<TopicPartition, bigint>()
   private counts: BatchCounts = emptyBatchCounts()
   private epochNumber = 0
+  private readonly dropped: DroppedEpochs
 
   constructor(config: PipelineConfig, table: OpenedTable, runtime: Runtime) {
     this.config = config
@@ -85,6 +87,7 @@ export class BatchWriter {
     this.batchMaxBytes = recordBatchMaxBytes(config.processing)
     this.epoch = new Epoch(table.layout, config.processing.onNullValue, this.limits.tablePartitions)
     this.queue = new RecordQueue(this.batchMaxBytes)
+    this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_MAX)
   }
 
   /**
@@ -95,13 +98,13 @@ export class BatchWriter {
   async write(batch: readonly SourceChunk[], counts: BatchCounts): Promise<void> {
     this.counts = counts
     this.own.clear()
+    this.dropped.reset()
     let chunks = batch
     try {
-      for (let fencedCount = 0; ; ) {
+      for (;;) {
         chunks = this.trim(chunks)
         if ((await this.writeChunks(chunks)) === 'done') return
-        fencedCount++
-        await this.restartFromTable(fencedCount)
+        await this.restartFromTable()
       }
     } finally {
       // A call that failed leaves nothing behind for the next one.
@@ -136,11 +139,11 @@ export class BatchWriter {
   private async writeChunks(chunks: readonly SourceChunk[]): Promise<Progress> {
     this.queue.push(chunks)
     try {
-      return (await this.decode()) === 'fenced' ? 'fenced' : await this.flush()
+      return (await this.decode()) === 'dropped' ? 'dropped' : await this.flush()
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
       // A batch that is damaged: what came before is sound, and the next call meets the damage again.
-      if ((await this.flush()) === 'fenced') return 'fenced'
+      if ((await this.flush()) === 'dropped') return 'dropped'
       throw error
     }
   }
@@ -150,13 +153,13 @@ export class BatchWriter {
     const { epoch, queue, runtime, limits } = this
     let sliceStartedMs = runtime.monotonicMs()
     while (!queue.isEmpty) {
-      if (this.dueFlush() !== null && (await this.flush()) === 'fenced') return 'fenced'
+      if (this.dueFlush() !== null && (await this.flush()) === 'dropped') return 'dropped'
       if (!queue.advanceBatch()) {
         epoch.endChunk(queue, runtime.now())
         continue
       }
       const bad = epoch.appendRecords(queue, limits.messages - epoch.messageCount, runtime.now())
-      if (bad !== null && (await this.reject(bad)) === 'fenced') return 'fenced'
+      if (bad !== null && (await this.reject(bad)) === 'dropped') return 'dropped'
       if (runtime.monotonicMs() - sliceStartedMs < DECODE_SLICE_MS) continue
       await setImmediate()
       sliceStartedMs = runtime.monotonicMs()
@@ -167,7 +170,7 @@ export class BatchWriter {
   private async reject(bad: BadRecord): Promise<Progress> {
     if (rejectRecord(this.config, bad) === 'skip') return 'done'
     this.epoch.excludeLast(bad)
-    if ((await this.flush()) === 'fenced') return 'fenced'
+    if ((await this.flush()) === 'dropped') return 'dropped'
     throw badRecordError(this.config, bad, this.tableUri)
   }
 
@@ -200,8 +203,12 @@ export class BatchWriter {
       return 'done'
     }
     const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime)
-    if (outcome.status === 'fenced') return 'fenced'
+    if (outcome.status !== 'committed') {
+      this.dropped.note(outcome)
+      return 'dropped'
+    }
     // Crash from here on: the commit stands, and whoever writes the batch again finds it in the table.
+    this.dropped.reset()
     for (const { topicPartition, nextOffset } of cut.ranges) this.own.set(topicPartition, nextOffset)
     this.counts.commits++
     this.count(cut, outcome.files)
@@ -220,17 +227,10 @@ export class BatchWriter {
     for (const { sizeBytes } of files) total.bytesWritten += sizeBytes
   }
 
-  /** Another writer was first: what is decoded may be in the table already. */
-  private async restartFromTable(fencedCount: number): Promise<void> {
-    if (fencedCount > FENCED_MAX) {
-      throw new KafkaError(
-        'PIPELINE_FENCED',
-        `another process commits to ${this.tableUri} as \`${this.config.pipelineId}\` and was first ${fencedCount} times during one batch`,
-      )
-    }
+  /** What is decoded may be in the table already, or does not fit it. */
+  private async restartFromTable(): Promise<void> {
     this.forget()
-    // Lets one of two equal writers get ahead.
-    await this.runtime.delay(this.runtime.random() * FENCED_DELAY_MS * fencedCount)
+    await this.dropped.wait(this.runtime)
     await this.table.writer?.table.reload()
   }
 

@@ -71,7 +71,12 @@ export async function commitEpoch(
     publish('commit:conflicted', { pipeline, winner, reason: 'txn', detail: appId })
     return outcome
   }
-  const { version, files, attemptCount } = outcome
+  if (outcome.status === 'schema-changed') {
+    const { winner, problems } = outcome
+    publish('commit:conflicted', { pipeline, winner, reason: 'schema', detail: problems.join('; ') })
+    return outcome
+  }
+  const { version, files, attemptCount, schemaChanges } = outcome
   for (const file of files) publish('file:written', { pipeline, ...file })
   publish('commit:committed', {
     pipeline,
@@ -89,6 +94,7 @@ export async function commitEpoch(
       nextOffset,
     })),
   })
+  if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })
   return outcome
 }
 

@@ -88,6 +88,7 @@ function createWriter(
   return new TableWriter(table, createParquetEncoder(), runtime, {
     schema: layout.schema,
     partitionColumns: delta.partitionColumns,
+    mergeSchema: delta.mergeSchema,
     codec: processing.compression,
     ...(processing.compressionLevel === undefined ? {} : { compressionLevel: processing.compressionLevel }),
     targetFileSizeBytes: delta.targetFileSizeBytes,

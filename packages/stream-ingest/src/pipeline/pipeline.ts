@@ -5,7 +5,8 @@
  * order. The loop pulls; nothing interrupts it. Its states and their recovery:
  *
  *     read → decode → cut? → (wait for the commit before) → start this one → read …
- *     fenced: drop both epochs, re-read the table, seek to its offsets, go on
+ *     dropped (fenced, or the table's schema is another one): drop both epochs, re-read the table, seek to its offsets,
+ *     go on
  *
  * @module
  */
@@ -19,6 +20,7 @@ import { KafkaError } from '../error.ts'
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
+import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
 import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
@@ -35,7 +37,7 @@ const READ_WAIT_MAX_MS = 1_000
 /** How often topics are looked up again for new partitions. */
 const ASSIGNMENT_REFRESH_MS = 30_000
 /** Times in a row that another writer of this pipeline was first, before this process gives up. */
-export const FENCED_IN_A_ROW_MAX = 100
+const FENCED_IN_A_ROW_MAX = 100
 /** Decoding gives way to I/O after this long. */
 const DECODE_SLICE_MS = 10
 /** Share of the memory limit that one read may bring. */
@@ -67,7 +69,8 @@ export interface PipelineResult {
   readonly metrics: IngestMetrics
 }
 
-type CommitStatus = 'committed' | 'fenced'
+/** `dropped`: what was decoded is in the table already or does not fit it any more, and is read again from the table on. */
+type CommitStatus = 'committed' | 'dropped'
 
 interface InFlight {
   readonly cut: EpochCut
@@ -86,7 +89,7 @@ export class Pipeline {
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private groupCommit: Promise<void> = Promise.resolve()
-  private fencedInARow = 0
+  private readonly dropped: DroppedEpochs
   private epochNumber = 0
 
   constructor(config: PipelineConfig, deps: PipelineDependencies) {
@@ -96,6 +99,7 @@ export class Pipeline {
     this.limits = flushLimits(config)
     this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions)
     this.queue = new RecordQueue(recordBatchMaxBytes(processing))
+    this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_IN_A_ROW_MAX)
   }
 
   /**
@@ -152,17 +156,17 @@ export class Pipeline {
     if (options.untilLatest === true) this.ends = await RunEnds.ask(source, tp => this.position(tp))
     let refreshedMs = startedMs
     for (;;) {
-      // A failed or fenced commit is met in the next turn, not only when the next one is due.
+      // A failed or dropped commit is met in the next turn, not only when the next one is due.
       if (this.inFlight?.isSettled === true) await this.settle()
       const stopRequested = options.signal?.aborted === true
       const deadlineReached = runtime.monotonicMs() - startedMs >= runtimeLimitMs
       const endReached = this.ends?.isReached === true
       const reason = this.dueFlush(stopRequested, deadlineReached, endReached)
-      let fenced = reason !== null && (await this.cut(reason)) === 'fenced'
+      let dropped = reason !== null && (await this.cut(reason)) === 'dropped'
       if (stopRequested || deadlineReached || endReached) {
-        fenced ||= (await this.settle()) === 'fenced'
-        // Fenced, the positions are others than before: the end may not be reached after all.
-        if (fenced && endReached && !stopRequested && !deadlineReached) continue
+        dropped ||= (await this.settle()) === 'dropped'
+        // The positions are others than before then: the end may not be reached after all.
+        if (dropped && endReached && !stopRequested && !deadlineReached) continue
         return
       }
       try {
@@ -170,8 +174,7 @@ export class Pipeline {
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error
         // What came before is sound: without it, each start would read it again and stop at the same place.
-        const fenced = (await this.commitRest(error)) === 'fenced'
-        if (!fenced) throw error
+        if ((await this.commitRest(error)) !== 'dropped') throw error
       }
       if (runtime.monotonicMs() - refreshedMs >= ASSIGNMENT_REFRESH_MS) {
         refreshedMs = runtime.monotonicMs()
@@ -199,7 +202,7 @@ export class Pipeline {
   /** Reading failed: commits what was read before. A second failure, of the store, is less than the first. */
   private async commitRest(failure: KafkaError): Promise<CommitStatus | 'none'> {
     try {
-      if (this.epoch.hasProgress && (await this.cut('stop')) === 'fenced') return 'fenced'
+      if (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') return 'dropped'
       return await this.settle()
     } catch {
       throw failure
@@ -308,16 +311,18 @@ export class Pipeline {
   private async reject(bad: BadRecord): Promise<void> {
     if (rejectRecord(this.config, bad) === 'skip') return
     this.epoch.excludeLast(bad)
-    const fenced =
-      (this.epoch.hasProgress && (await this.cut('stop')) === 'fenced') || (await this.settle()) === 'fenced'
-    // Another writer took over in the meantime and has met the record itself; its table says where to go on.
-    if (fenced) return
+    const dropped =
+      (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') ||
+      (await this.settle()) === 'dropped'
+    // Another writer took over in the meantime and has met the record itself, or the record is met again; the table says
+    // where to go on.
+    if (dropped) return
     throw badRecordError(this.config, bad, this.tableUri)
   }
 
-  /** Takes the epoch and starts its commit, once the one before is through; `fenced` means that there is none left. */
-  private async cut(reason: FlushReason): Promise<'started' | 'fenced'> {
-    if ((await this.settle()) === 'fenced') return 'fenced'
+  /** Takes the epoch and starts its commit, once the one before is through; `dropped` means that there is none left. */
+  private async cut(reason: FlushReason): Promise<'started' | 'dropped'> {
+    if ((await this.settle()) === 'dropped') return 'dropped'
     this.start(this.epoch.cut(), reason)
     return 'started'
   }
@@ -333,14 +338,14 @@ export class Pipeline {
     this.inFlight = inFlight
   }
 
-  /** Waits for the commit that is under way. A fenced one drops everything that was decoded since. */
+  /** Waits for the commit that is under way. One that was dropped takes with it everything that was decoded since. */
   private async settle(): Promise<CommitStatus | 'none'> {
     if (this.inFlight === null) return 'none'
     const { done } = this.inFlight
     try {
       const outcome = await done
       this.inFlight = null
-      if (outcome === 'fenced') await this.restartFromTable()
+      if (outcome === 'dropped') await this.restartFromTable()
       return outcome
     } finally {
       this.inFlight = null
@@ -362,12 +367,13 @@ export class Pipeline {
       return 'committed'
     }
     const outcome = await commitEpoch(writer, this.config.name, cut, columns, reason, runtime)
-    if (outcome.status === 'fenced') {
-      this.metrics.fenced++
-      return 'fenced'
+    if (outcome.status !== 'committed') {
+      if (outcome.status === 'fenced') this.metrics.fenced++
+      this.dropped.note(outcome)
+      return 'dropped'
     }
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
-    this.fencedInARow = 0
+    this.dropped.reset()
     this.tableProgress.commit(cut, starts)
     this.metrics.commits++
     this.metrics.conflicts += outcome.attemptCount - 1
@@ -392,21 +398,13 @@ export class Pipeline {
     })
   }
 
-  /** Another writer was first: everything in hand may be in the table already, so it is read again from the table on. */
+  /** Everything in hand may be in the table already, or does not fit it: it is read again from the table on. */
   private async restartFromTable(): Promise<void> {
     const { source, writer, runtime } = this.deps
     assert(writer !== null)
-    this.fencedInARow++
-    if (this.fencedInARow > FENCED_IN_A_ROW_MAX) {
-      throw new KafkaError(
-        'PIPELINE_FENCED',
-        `another process commits to ${this.tableUri} as \`${this.config.pipelineId}\` and was first ${this.fencedInARow} times in a row`,
-      )
-    }
     this.epoch.cut()
     this.queue.clear()
-    // Lets one of two equal processes get ahead.
-    await runtime.delay(runtime.random() * 50 * Math.min(this.fencedInARow, 20))
+    await this.dropped.wait(runtime)
     await writer.table.reload()
     await this.seekToTable(source.assignment)
   }

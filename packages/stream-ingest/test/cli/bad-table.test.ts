@@ -114,7 +114,7 @@ describe('a table of another schema', () => {
   test('is refused with each difference by name', async t => {
     const setting = await open(t)
     const schema = [
-      { name: 'id', data_type: 'int32' },
+      { name: 'id', data_type: 'float32', nullable: false },
       { name: 'Name', data_type: 'utf8' },
       { name: 'extra', data_type: 'list<int32>' },
     ]
@@ -123,7 +123,7 @@ describe('a table of another schema', () => {
       {
         ...mismatch,
         message:
-          /^file:\S+ does not fit: column `id` is `long` in the table and `integer` in the configuration; column `Name` is called `name` in the table; the table has no column `extra`$/,
+          /^file:\S+ does not fit: column `id` is `long` in the table and `float` in the configuration; column `Name` is called `name` in the table; the table has no column `extra`$/,
       },
       { delta: { schema } },
     )
