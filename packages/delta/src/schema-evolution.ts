@@ -7,6 +7,7 @@
  * @module
  */
 import type { Metadata, Protocol } from './action.ts'
+import { assignColumnMapping, columnMappingMode, MAX_COLUMN_ID } from './column-mapping.ts'
 import { readerFeaturesOf, writerFeaturesOf } from './protocol.ts'
 import { array, type DataType, field, map, type StructField, type StructType, struct } from './schema.ts'
 import {
@@ -86,11 +87,13 @@ export function mergeSchemas(table: StructType, incoming: StructType, options: M
 
 /**
  * What must be committed with rows of `incoming` so that they fit the table: its metadata with the merged schema, all
- * else as it is, and the protocol where a new type needs a feature.
+ * else as it is, and the protocol where a new type needs a feature. Under column mapping each new field gets an id and a
+ * physical name that no file has held yet.
  *
+ * @param newUuid for physical names
  * @throws DeltaLakeError `DELTA_PROPERTY_INVALID`
  */
-export function evolveTable(state: TableState, incoming: StructType): TableEvolution {
+export function evolveTable(state: TableState, incoming: StructType, newUuid: () => string): TableEvolution {
   const { metadata, protocol } = state
   const features = writerFeaturesOf(protocol)
   const hasTypeWidening = features.has('typeWidening') || features.has('typeWidening-preview')
@@ -99,15 +102,31 @@ export function evolveTable(state: TableState, incoming: StructType): TableEvolu
     recordTypeChanges: hasTypeWidening,
   })
   if (merge.status !== 'evolved') return merge
-  const { schema, changes } = merge
+  const { changes } = merge
   const problems = [...tableProblems(state, changes)]
   if (problems.length > 0) return { status: 'incompatible', problems }
+  const { schema, configuration } = withMapping(metadata, merge.schema, newUuid)
   return {
     status: 'evolved',
-    metadata: { ...metadata, schemaString: formatSchemaString(schema) },
+    metadata: { ...metadata, schemaString: formatSchemaString(schema), configuration },
     protocol: changes.some(change => usesTimestampNtz(newType(change))) ? withTimestampNtz(protocol) : null,
     schema,
     changes,
+  }
+}
+
+function withMapping(
+  metadata: Metadata,
+  schema: StructType,
+  newUuid: () => string,
+): Pick<Metadata, 'configuration'> & { readonly schema: StructType } {
+  const { configuration } = metadata
+  if (columnMappingMode(metadata) === 'none') return { schema, configuration }
+  const highest = Number(configuration[MAX_COLUMN_ID] ?? 0)
+  const assigned = assignColumnMapping(schema, highest, () => `col-${newUuid()}`)
+  return {
+    schema: assigned.schema,
+    configuration: { ...configuration, [MAX_COLUMN_ID]: String(assigned.maxColumnId) },
   }
 }
 
@@ -120,7 +139,7 @@ export function evolvedState(state: TableState, evolution: TableEvolution): Tabl
 
 /** What the table, rather than the two schemas, has against a change. */
 function* tableProblems({ metadata }: TableState, changes: readonly SchemaChange[]): Generator<string> {
-  const isMapped = tableProperty(metadata.configuration, 'delta.columnMapping.mode') !== 'none'
+  const isMapped = columnMappingMode(metadata) !== 'none'
   for (const change of changes) {
     const { path } = change
     const type = newType(change)

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { evolveTable, type MergeOptions, mergeSchemas, type TableState } from '@stream-ingest/delta'
+import {
+  evolveTable,
+  type MergeOptions,
+  mergeSchemas,
+  type TableEvolution,
+  type TableState,
+} from '@stream-ingest/delta'
 import fc from 'fast-check'
 import type { Protocol } from '../src/action.ts'
 import { initialTableState } from '../src/load-table-state.ts'
@@ -11,6 +17,7 @@ import {
   formatSchemaString,
   parsePrimitiveType,
   SCHEMA_DEPTH_MAX,
+  schemaFields,
 } from '../src/schema-codec.ts'
 import { arbitrarySchema } from './column/arbitrary-batch.ts'
 
@@ -257,6 +264,9 @@ suite('for any two schemas', () => {
 })
 
 suite('the evolution of a table', () => {
+  let uuids = 0
+  const evolve = (state: TableState, incoming: StructType): TableEvolution =>
+    evolveTable(state, incoming, () => `uuid-${++uuids}`)
   const tableOf = (
     schema: StructType,
     configuration: Readonly<Record<string, string>> = {},
@@ -283,7 +293,7 @@ suite('the evolution of a table', () => {
 
   test('is the metadata with another schema, all else as it was', () => {
     const state = tableOf(TABLE, { 'delta.appendOnly': 'true', 'my.own': 'x' })
-    const evolution = evolveTable(state, withNew('who', 'string'))
+    const evolution = evolve(state, withNew('who', 'string'))
     assert(evolution.status === 'evolved')
     assert.deepEqual(evolution.metadata, {
       ...state.metadata,
@@ -294,7 +304,7 @@ suite('the evolution of a table', () => {
 
   test('has the protocol that a local timestamp needs, once', () => {
     const state = tableOf(TABLE)
-    const evolution = evolveTable(state, withNew('at', 'timestamp_ntz'))
+    const evolution = evolve(state, withNew('at', 'timestamp_ntz'))
     assert(evolution.status === 'evolved')
     assert.deepEqual(evolution.protocol, {
       minReaderVersion: 3,
@@ -304,7 +314,7 @@ suite('the evolution of a table', () => {
     })
     assertWritable(evolution.protocol!, evolution.metadata, evolution.schema)
     const next = { ...state, protocol: evolution.protocol!, schema: evolution.schema }
-    const again = evolveTable(next, withNew('at2', 'timestamp_ntz'))
+    const again = evolve(next, withNew('at2', 'timestamp_ntz'))
     assert(again.status === 'evolved')
     assert.equal(again.protocol, null)
   })
@@ -318,9 +328,9 @@ suite('the evolution of a table', () => {
       writerFeatures: ['typeWidening'],
     }
     const on = { 'delta.enableTypeWidening': 'true' }
-    assert.equal(evolveTable(tableOf(TABLE, on), incoming).status, 'incompatible')
-    assert.equal(evolveTable(tableOf(TABLE, {}, protocol), incoming).status, 'incompatible')
-    const evolution = evolveTable(tableOf(TABLE, on, protocol), incoming)
+    assert.equal(evolve(tableOf(TABLE, on), incoming).status, 'incompatible')
+    assert.equal(evolve(tableOf(TABLE, {}, protocol), incoming).status, 'incompatible')
+    const evolution = evolve(tableOf(TABLE, on, protocol), incoming)
     assert(evolution.status === 'evolved')
     assert.deepEqual(evolution.schema.fields[0]?.metadata, {
       'delta.typeChanges': [{ fromType: 'integer', toType: 'long' }],
@@ -335,11 +345,47 @@ suite('the evolution of a table', () => {
       'a b': 'long',
       s: columns({ 'x;y': 'long', v: 'variant' }),
     })
-    const evolution = evolveTable(shorts, incoming)
+    const evolution = evolve(shorts, incoming)
     assert(evolution.status === 'incompatible')
     assert.deepEqual(
       evolution.problems.map(p => /`([^`]+)`/.exec(p)?.[1]),
       ['a b', 's.x;y', 's', 'day'],
     )
+  })
+
+  test('gives new fields ids and names that no file has held, and never gives an id again', () => {
+    const mapping = (id: number, physical: string) => ({
+      'delta.columnMapping.id': id,
+      'delta.columnMapping.physicalName': physical,
+    })
+    const table = struct([
+      field('id', primitive('integer'), true, mapping(1, 'id')),
+      field('day', primitive('integer'), true, mapping(2, 'col-x')),
+      field('s', struct([field('a', primitive('long'), true, mapping(4, 'a'))]), true, mapping(3, 's')),
+    ])
+    const configuration = {
+      'delta.columnMapping.mode': 'name',
+      'delta.columnMapping.maxColumnId': '9',
+      'my.own': 'x',
+    }
+    const state = tableOf(table, configuration, { minReaderVersion: 2, minWriterVersion: 5 })
+    const inner = columns({ a: 'long', 'b c': 'long' })
+    uuids = 0
+    const evolution = evolve(state, columns({ id: 'integer', s: inner, t: array(columns({ u: 'long' })) }))
+    assert(evolution.status === 'evolved')
+    assert.deepEqual(evolution.metadata.configuration, {
+      ...configuration,
+      'delta.columnMapping.maxColumnId': '12',
+    })
+    const found = [...schemaFields(evolution.schema)].map(({ path, field: { metadata } }) => [path, metadata])
+    assert.deepEqual(Object.fromEntries(found), {
+      id: mapping(1, 'id'),
+      day: mapping(2, 'col-x'),
+      s: mapping(3, 's'),
+      's.a': mapping(4, 'a'),
+      's.b c': mapping(10, 'col-uuid-1'),
+      t: mapping(11, 'col-uuid-2'),
+      't.element.u': mapping(12, 'col-uuid-3'),
+    })
   })
 })

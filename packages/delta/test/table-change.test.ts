@@ -32,7 +32,7 @@ function rowsSchema(names: readonly string[]): StructType {
 }
 
 function changeOf(table: DeltaTable, incoming: StructType): TableChange | null {
-  const evolution = evolveTable(table.state, incoming)
+  const evolution = evolveTable(table.state, incoming, table.runtime.uuid)
   assert(evolution.status !== 'incompatible', JSON.stringify(evolution))
   return evolution.status === 'unchanged' ? null : evolution
 }
@@ -48,7 +48,7 @@ async function upload(
     appendFields(schema.fields, rows.columns, Object.fromEntries(schema.fields.map(f => [f.name, id])))
     rows.endRow()
   }
-  const state = evolvedState(table.state, evolveTable(table.state, schema))
+  const state = evolvedState(table.state, evolveTable(table.state, schema, table.runtime.uuid))
   const options = { codec: 'snappy' } as const
   const file = encodeDataFile(state, encoder, rows.finish(), { day: null }, options, table.runtime)
   return { adds: [await uploadDataFile(table.store, file, table.runtime)], rowCounts: [ids.length] }

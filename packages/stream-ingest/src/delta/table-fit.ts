@@ -25,6 +25,8 @@ export interface TableFit {
   readonly partitionColumns: readonly string[]
   /** May columns be added to the table, and types become wider? */
   readonly mergeSchema: boolean
+  /** For the physical names of new columns. */
+  readonly newUuid: () => string
 }
 
 /** How rows go into the table. */
@@ -51,7 +53,9 @@ export function planRows(
   fit: TableFit,
 ): ({ readonly status: 'fits' } & RowPlan) | Extract<TableEvolution, { readonly status: 'incompatible' }> {
   assertFitsTable(tableUri, fit, state)
-  const evolution: TableEvolution = fit.mergeSchema ? evolveTable(state, rows) : { status: 'unchanged' }
+  const evolution: TableEvolution = fit.mergeSchema
+    ? evolveTable(state, rows, fit.newUuid)
+    : { status: 'unchanged' }
   if (evolution.status === 'incompatible') return evolution
   const after = evolvedState(state, evolution)
   return { status: 'fits', evolution, state: after, schema: projectSchema(after.schema, rows) }
@@ -64,7 +68,7 @@ export function planRows(
  */
 export function assertFitsTable(tableUri: string, fit: TableFit, state: TableState): void {
   const problems = [
-    ...(fit.mergeSchema ? mergeProblems(fit.schema, state) : columnProblems(fit.schema, state.schema)),
+    ...(fit.mergeSchema ? mergeProblems(fit, state) : columnProblems(fit.schema, state.schema)),
     ...nullProblems(state.schema, fit.schema, ''),
   ]
   const ours = fit.partitionColumns
@@ -78,8 +82,8 @@ export function assertFitsTable(tableUri: string, fit: TableFit, state: TableSta
   })
 }
 
-function mergeProblems(schema: StructType, state: TableState): readonly string[] {
-  const evolution = evolveTable(state, schema)
+function mergeProblems({ schema, newUuid }: TableFit, state: TableState): readonly string[] {
+  const evolution = evolveTable(state, schema, newUuid)
   return evolution.status === 'incompatible' ? evolution.problems : []
 }
 

@@ -22,7 +22,7 @@ import {
 } from '@stream-ingest/delta'
 import { DeltaError } from '../error.ts'
 import { DataFileWriter, type EpochRows, type FileStages, type UploadedFile } from './data-file-writer.ts'
-import { assertFitsTable, planRows, type RowPlan } from './table-fit.ts'
+import { assertFitsTable, planRows, type RowPlan, type TableFit } from './table-fit.ts'
 
 export type { TablePartitionRows } from './data-file-writer.ts'
 
@@ -90,6 +90,7 @@ export class TableWriter {
   private readonly runtime: Runtime
   private readonly encoder: ParquetEncoder
   private readonly options: TableWriterOptions
+  private readonly fit: TableFit
   private readonly files: DataFileWriter
   private commitMs = 0
 
@@ -99,13 +100,14 @@ export class TableWriter {
     this.encoder = encoder
     this.runtime = runtime
     this.options = options
+    this.fit = { ...options, newUuid: runtime.uuid }
     const { codec, compressionLevel, partitionColumns, targetFileSizeBytes } = options
     this.files = new DataFileWriter(table.store, encoder, runtime, {
       partitionColumns,
       targetFileSizeBytes,
       file: { codec, ...(compressionLevel === undefined ? {} : { compressionLevel }) },
     })
-    assertFitsTable(table.store.uri, options, table.state)
+    assertFitsTable(table.store.uri, this.fit, table.state)
   }
 
   /** The next offset that the table holds for an app id; null where it holds none. */
@@ -197,7 +199,7 @@ export class TableWriter {
   }
 
   private planRows({ batch }: EpochColumns): ReturnType<typeof planRows> {
-    return planRows(this.table.store.uri, this.table.state, batch.schema, this.options)
+    return planRows(this.table.store.uri, this.table.state, batch.schema, this.fit)
   }
 
   private async commit(

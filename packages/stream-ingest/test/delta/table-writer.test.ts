@@ -213,6 +213,37 @@ suite('an epoch with columns that the table lacks', () => {
   })
 })
 
+suite('an epoch with new columns for a column-mapped table', () => {
+  const EXTENDED = columns({ id: 'integer', day: 'date', 'who is': 'string' })
+  const mapped = { 'delta.columnMapping.mode': 'name' }
+
+  test('gives them physical names, which its files have', async () => {
+    await createTable(CONFIGURED, mapped)
+    const writer = await openWriter()
+    await writer.writeEpoch(epoch(EXTENDED, [{ id: 1, 'who is': 'a' }], 'p:0', null))
+    await writer.writeEpoch(epoch(EXTENDED, [{ id: 2, 'who is': 'b' }], 'p:0', 1n))
+    assert.equal(writer.table.state.metadata.configuration['delta.columnMapping.maxColumnId'], '3')
+    assert.deepEqual(await tableRows(['id', 'who is']), [
+      { id: 1, 'who is': 'a' },
+      { id: 2, 'who is': 'b' },
+    ])
+  })
+
+  test('encodes its files anew where another writer gave the column another physical name', async () => {
+    await createTable(CONFIGURED, mapped)
+    const [ours, theirs] = [await openWriter(), await openWriter()]
+    await theirs.writeEpoch(epoch(EXTENDED, [{ id: 1, 'who is': 'a' }], 'o:0', null))
+    const outcome = await ours.writeEpoch(epoch(EXTENDED, [{ id: 2, 'who is': 'b' }], 'p:0', null))
+    assert.equal(outcome.status, 'committed')
+    assert.equal(await dataFiles(), 3)
+    assert.deepEqual(await metadataCommits(2), [0, 1])
+    assert.deepEqual(await tableRows(['id', 'who is']), [
+      { id: 1, 'who is': 'a' },
+      { id: 2, 'who is': 'b' },
+    ])
+  })
+})
+
 suite('a table that others change underneath', () => {
   test('of more columns and wider types takes what is configured, in its own types', async () => {
     const inner = (type: string): DataType => columns({ a: type })
@@ -266,5 +297,5 @@ test('a configured column that the table lacks is added where merging is allowed
   await assert.rejects(openWriter(configured, false), { code: 'TABLE_SCHEMA_MISMATCH' })
   const writer = await openWriter(configured, true)
   await writer.writeEpoch(epoch(configured, [{ id: 1, late: true }], 'p:0', null))
-  assert.equal(evolveTable(writer.table.state, configured).status, 'unchanged')
+  assert.equal(evolveTable(writer.table.state, configured, runtime.uuid).status, 'unchanged')
 })
