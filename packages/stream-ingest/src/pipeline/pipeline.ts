@@ -22,9 +22,9 @@ import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
-import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
-import { countCut, createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
+import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
 import { planStart } from './start-position.ts'
@@ -86,11 +86,10 @@ export class Pipeline {
   private readonly queue: RecordQueue
   private readonly limits: FlushLimits
   private readonly tableProgress = new TableProgress()
+  private readonly sink: EpochSink
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
-  private groupCommit: Promise<void> = Promise.resolve()
   private readonly dropped: DroppedEpochs
-  private epochNumber = 0
 
   constructor(config: PipelineConfig, deps: PipelineDependencies) {
     this.config = config
@@ -99,6 +98,16 @@ export class Pipeline {
     this.limits = flushLimits(config)
     this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions)
     this.queue = new RecordQueue(recordBatchMaxBytes(processing))
+    this.sink = createSink(
+      {
+        config,
+        source: deps.source,
+        runtime: deps.runtime,
+        tableProgress: this.tableProgress,
+        metrics: this.metrics,
+      },
+      deps.writer,
+    )
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_IN_A_ROW_MAX)
   }
 
@@ -118,8 +127,8 @@ export class Pipeline {
         partitionCount: source.assignment.length,
       })
       await this.recordStart()
-      await this.loop(options)
-      await this.groupCommit
+      await this.sink.finish(await this.loop(options))
+      await this.sink.settle()
       const result = await this.result()
       publish('pipeline:stopped', {
         pipeline: this.config.name,
@@ -133,7 +142,8 @@ export class Pipeline {
       // A failure in the loop must not leave a commit running behind the caller's back; its outcome is in the table.
       await this.inFlight?.done.catch(() => {})
       // The group is told how far the table came, unless it is Kafka that is gone.
-      if (!(error instanceof KafkaError && error.isRetryable())) await this.groupCommit
+      if (!(error instanceof KafkaError && error.isRetryable())) await this.sink.settle()
+      this.sink.abandon()
       throw error
     } finally {
       if (writer !== null) {
@@ -148,7 +158,7 @@ export class Pipeline {
     return this.deps.writer?.table.store.uri ?? this.config.delta.tableName
   }
 
-  private async loop(options: RunOptions): Promise<void> {
+  private async loop(options: RunOptions): Promise<RunEnd> {
     const { source, runtime } = this.deps
     const startedMs = runtime.monotonicMs()
     const runtimeLimitMs =
@@ -167,7 +177,7 @@ export class Pipeline {
         dropped ||= (await this.settle()) === 'dropped'
         // The positions are others than before then: the end may not be reached after all.
         if (dropped && endReached && !stopRequested && !deadlineReached) continue
-        return
+        return endReached || (deadlineReached && this.ends === null) ? 'complete' : 'cut-short'
       }
       try {
         await this.readAndDecode(startedMs, runtimeLimitMs, options.signal)
@@ -328,8 +338,7 @@ export class Pipeline {
   }
 
   private start(cut: EpochCut, reason: FlushReason): void {
-    this.epochNumber++
-    const inFlight: InFlight = { cut, done: this.commit(cut, reason, this.epochNumber), isSettled: false }
+    const inFlight: InFlight = { cut, done: this.commit(cut, reason), isSettled: false }
     // A failure is met in `settle`; until then it must not count as unhandled.
     const note = (): void => {
       inFlight.isSettled = true
@@ -352,50 +361,15 @@ export class Pipeline {
     }
   }
 
-  private async commit(cut: EpochCut, reason: FlushReason, epochNumber: number): Promise<CommitStatus> {
-    const { writer, runtime } = this.deps
-    const starts = this.tableProgress.takeUnrecorded()
-    const columns = epochColumns(cut, {
-      pipelineId: this.config.pipelineId,
-      epochNumber,
-      committed: tp => this.tableProgress.committedOffset(tp),
-      starts,
-    })
-    if (this.config.processing.dryRun || writer === null) {
-      countCut(this.metrics, cut.counts, writer === null ? [] : writer.planEpoch(columns))
-      this.tableProgress.commit(cut)
+  private async commit(cut: EpochCut, reason: FlushReason): Promise<CommitStatus> {
+    const outcome = await this.sink.write(cut, reason)
+    if (outcome.status === 'taken') {
+      this.dropped.reset()
       return 'committed'
     }
-    const outcome = await commitEpoch(writer, this.config.name, cut, columns, reason, runtime)
-    if (outcome.status !== 'committed') {
-      if (outcome.status === 'fenced') this.metrics.fenced++
-      this.dropped.note(outcome)
-      return 'dropped'
-    }
-    // Crash from here on: the commit stands, and the next start reads its offsets from the table.
-    this.dropped.reset()
-    this.tableProgress.commit(cut, starts)
-    this.metrics.commits++
-    this.metrics.conflicts += outcome.attemptCount - 1
-    countCut(this.metrics, cut.counts, outcome.files)
-    await this.afterCommit(writer, outcome.version)
-    return 'committed'
-  }
-
-  /** What is worth doing and may fail: checksum, checkpoint, and the group's offsets for lag tools. */
-  private async afterCommit(writer: TableWriter, version: number): Promise<void> {
-    const { runtime, source } = this.deps
-    const pipeline = this.config.name
-    await keepUpLog(writer, pipeline, version, runtime)
-    const offsets = this.tableProgress.committedOffsets()
-    // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
-    this.groupCommit = this.groupCommit.then(async () => {
-      try {
-        await source.commitGroupOffsets(offsets)
-      } catch (error) {
-        publish('group-offsets:failed', { pipeline, error })
-      }
-    })
+    if (outcome.status === 'fenced') this.metrics.fenced++
+    this.dropped.note(outcome)
+    return 'dropped'
   }
 
   /** Everything in hand may be in the table already, or does not fit it: it is read again from the table on. */
@@ -410,15 +384,13 @@ export class Pipeline {
   }
 
   private async seekToTable(partitions: readonly TopicPartition[]): Promise<void> {
-    const { source, writer } = this.deps
-    const txns = new Map<string, bigint>()
-    for (const [appId, txn] of writer?.table.state.txns ?? []) txns.set(appId, txn.version)
+    const { source } = this.deps
     const { offsets, unknownTopicIds } = await planStart(
       this.config.kafka,
       this.config.pipelineId,
       source,
       partitions,
-      txns,
+      this.sink.knownOffsets(),
     )
     if (unknownTopicIds.length > 0) {
       publish('topic:unknown-offsets', { pipeline: this.config.name, topicIds: unknownTopicIds })
@@ -443,9 +415,8 @@ export class Pipeline {
    * commit would otherwise start at a later `latest` and lose what came between.
    */
   private async recordStart(): Promise<void> {
-    const { writer } = this.deps
     if (!this.tableProgress.hasUnrecorded || this.config.kafka.autoOffsetReset === 'earliest') return
-    if (writer === null || this.config.processing.dryRun) return
+    if (!this.sink.recordsStart) return
     this.start(this.epoch.cut(), 'start')
     await this.settle()
   }
@@ -483,4 +454,9 @@ export class Pipeline {
       partitions: this.tableProgress.describe(source.assignment, ends),
     }
   }
+}
+
+function createSink(context: SinkContext, writer: TableWriter | null): EpochSink {
+  if (context.config.processing.dryRun || writer === null) return new DryRunSink(context, writer)
+  return new AppendSink(context, writer)
 }

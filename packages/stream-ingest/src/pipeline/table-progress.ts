@@ -77,6 +77,16 @@ export class TableProgress {
     return offsets
   }
 
+  /** Where reading stands, of every partition that was started. */
+  positions(): Map<TopicPartition, bigint> {
+    return new Map([...this.startedFrom.keys()].map(tp => [tp, this.nextOffset(tp)]))
+  }
+
+  /** Nothing of this run got into the table. */
+  forgetCommits(): void {
+    this.committed.clear()
+  }
+
   /** The first offset that is not in the table. */
   nextOffset(tp: TopicPartition): bigint {
     return this.committed.get(tp) ?? this.startedFrom.get(tp) ?? 0n
