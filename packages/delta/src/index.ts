@@ -48,6 +48,12 @@ export {
 } from './operation/check.ts'
 export { type CreateTableResult, type CreateTableSpec, createTable } from './operation/create.ts'
 export {
+  type OptimizeOptions,
+  type OptimizeProgress,
+  type OptimizeResult,
+  optimizeTable,
+} from './operation/optimize.ts'
+export {
   SCAN_READER_FEATURES,
   type ScanOptions,
   scanSchema,

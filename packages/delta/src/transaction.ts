@@ -53,6 +53,10 @@ export interface CommitRequest {
   readonly reads: TransactionReads
   /** Physical rows of each of `actions.adds`. */
   readonly rowCounts: readonly number[]
+  /** Default `Serializable`. A commit that only rearranges rows may run under a snapshot. */
+  readonly isolationLevel?: 'Serializable' | 'SnapshotIsolation'
+  /** Whether rows that are moved keep their row ids, where the table tracks them. Default true: none is moved. */
+  readonly preservesRowIds?: boolean
   /** Random, stable over all attempts: how a commit whose answer was lost is recognised as ours. */
   readonly txnId: string
 }
@@ -219,7 +223,7 @@ function buildCommit(
     const assigned = assignRowIds(tip, version, adds, request.rowCounts)
     numbered = assigned.adds
     domains = [...domains, assigned.domainMetadata]
-    tags = { 'delta.rowTracking.preserved': 'true' }
+    tags = { 'delta.rowTracking.preserved': String(request.preservesRowIds ?? true) }
   }
   const configuration = (metadata ?? tip.metadata).configuration
   const commitInfo: CommitInfo = {
@@ -230,7 +234,7 @@ function buildCommit(
     operation: request.operation,
     operationParameters: request.operationParameters,
     readVersion,
-    isolationLevel: 'Serializable',
+    isolationLevel: request.isolationLevel ?? 'Serializable',
     isBlindAppend: isBlindAppend(request),
     operationMetrics: request.operationMetrics,
     ...(request.userMetadata === undefined ? {} : { userMetadata: request.userMetadata }),

@@ -14,6 +14,9 @@ import type { DataType, DecimalType } from '../schema.ts'
 /** Converts decoded values; may give the array that it got. */
 export type ValueConversion = (values: ArrayLike<unknown>) => ArrayLike<unknown>
 
+/** `bytes`: of strings too, as views of the page: for who copies them on at once. */
+export type TextForm = 'string' | 'bytes'
+
 const MICROS_PER_DAY = 86_400_000_000n
 const NANOS_PER_DAY = 86_400_000_000_000n
 /** 1970-01-01 as a Julian day, from which INT96 counts. */
@@ -25,7 +28,11 @@ const LOW_64_BITS = 0xffff_ffff_ffff_ffffn
  *
  * @returns null where the leaf cannot hold values of the type
  */
-export function valueConversion(element: SchemaElement, type: DataType): ValueConversion | null {
+export function valueConversion(
+  element: SchemaElement,
+  type: DataType,
+  textForm: TextForm = 'string',
+): ValueConversion | null {
   if (type.kind === 'decimal') return decimalConversion(element, type)
   if (type.kind !== 'primitive') return null
   const physical = element.type
@@ -47,10 +54,12 @@ export function valueConversion(element: SchemaElement, type: DataType): ValueCo
     case 'timestamp_ntz':
       return timestampConversion(element)
     case 'string':
-      return isBytes(element) ? each(value => decodeText(value as Uint8Array)) : null
+      if (!isBytes(element)) return null
+      return textForm === 'bytes' ? same : each(value => decodeText(value as Uint8Array))
     case 'binary':
+      if (!isBytes(element)) return null
       // A view would keep the whole page in memory.
-      return isBytes(element) ? each(value => (value as Uint8Array).slice()) : null
+      return textForm === 'bytes' ? same : each(value => (value as Uint8Array).slice())
     case 'void':
     case 'variant':
       return null

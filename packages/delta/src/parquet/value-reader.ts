@@ -12,7 +12,7 @@ import type { ArrayType, DataType, MapType, StructField, StructType } from '../s
 import { formatDataType } from '../schema-codec.ts'
 import { type FileNode, findField, listParts, mapParts } from './file-schema.ts'
 import { LeafReader } from './leaf-reader.ts'
-import { valueConversion } from './leaf-value.ts'
+import { type TextForm, valueConversion } from './leaf-value.ts'
 import type { ParquetFile } from './parquet-reader.ts'
 
 /** Reads the values of one node in turn. */
@@ -41,14 +41,17 @@ export interface LeafSlot {
 /**
  * Plans how the fields of a table are read from a file.
  *
+ * @param textForm how `string` and `binary` values come
+ *
  * @throws Error where the file holds a column in another form than the table's schema says, naming it
  */
 export function createReaders(
   fields: readonly StructField[],
   root: FileNode,
   mode: ColumnMappingMode,
+  textForm: TextForm = 'string',
 ): FileReaders {
-  const plan = new ReaderPlan(mode)
+  const plan = new ReaderPlan(mode, textForm)
   const columns = fields.map(field => plan.field(field, root.children))
   return { columns, leaves: plan.leaves }
 }
@@ -81,9 +84,11 @@ export async function openRowGroup(
 class ReaderPlan {
   readonly leaves: LeafSlot[] = []
   readonly #mode: ColumnMappingMode
+  readonly #textForm: TextForm
 
-  constructor(mode: ColumnMappingMode) {
+  constructor(mode: ColumnMappingMode, textForm: TextForm) {
     this.#mode = mode
+    this.#textForm = textForm
   }
 
   field(field: StructField, siblings: readonly FileNode[]): ValueReader | null {
@@ -106,7 +111,7 @@ class ReaderPlan {
   }
 
   #primitive(type: DataType, node: FileNode): ValueReader {
-    const convert = node.leafIndex < 0 ? null : valueConversion(node.element, type)
+    const convert = node.leafIndex < 0 ? null : valueConversion(node.element, type, this.#textForm)
     if (convert === null) throw mismatch(type, node)
     const leaf = new LeafReader(node, convert)
     this.leaves.push({ leafIndex: node.leafIndex, reader: leaf })
