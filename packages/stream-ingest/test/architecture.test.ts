@@ -18,6 +18,7 @@ const CONFIG_MEANING = [
   'config/ingest-config.ts',
   'config/decode-field.ts',
   'config/table-layout.ts',
+  'config/merged-layout.ts',
   'config/table-path.ts',
 ]
 

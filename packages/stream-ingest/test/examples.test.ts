@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { IngestConfig } from '../src/config/config.ts'
@@ -26,3 +26,14 @@ test('examples/user-events is pointed at other servers by the environment', asyn
   assert.deepEqual(pipeline?.kafka.bootstrapServers, ['broker:9093'])
   assert.equal(pipeline?.s3.kind === 's3' && pipeline.s3.bucket, 'lake')
 })
+
+const GUIDE = fileURLToPath(new URL('../../../docs/guide/', import.meta.url))
+
+for (const path of globSync('*.md', { cwd: GUIDE }).sort()) {
+  const blocks = [...readFileSync(`${GUIDE}${path}`, 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
+  for (const [index, [, text]] of blocks.entries()) {
+    test(`docs/guide/${path} shows valid configurations: the one at ${index + 1}`, () => {
+      assert.deepEqual(IngestConfig.parse(text!, { environment: {} }).diagnostics, [])
+    })
+  }
+}

@@ -135,7 +135,8 @@ function commits(line: Line): (() => void)[] {
     }),
     subscribe('schema:evolved', e => {
       const changes = e.changes.map(changeText)
-      line('info', 'schema', { ...e, changes }, `${e.pipeline}  v${e.version}  schema: ${changes.join(', ')}`)
+      const place = e.version === null ? 'dry run' : `v${e.version}`
+      line('info', 'schema', { ...e, changes }, `${e.pipeline}  ${place}  schema: ${changes.join(', ')}`)
     }),
     subscribe('checkpoint:written', e =>
       line(

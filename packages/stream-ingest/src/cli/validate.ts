@@ -5,11 +5,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { struct } from '@stream-ingest/delta'
 import { checkConfigText } from '../config/config.ts'
 import { isConfigText, loadConfigText } from '../config/config-source.ts'
 import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { describeSource, resolveTableLayout } from '../config/table-layout.ts'
+import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
 import { ConfigError, type Diagnostic, EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
@@ -120,10 +121,15 @@ function summarize({ name, kafka, s3, delta }: PipelineConfig): readonly string[
   const topics = nameSome(kafka.topics)
   const noun = kafka.topics.length === 1 ? 'topic' : 'topics'
   const lines = [`  ${name}   ${noun} ${topics} @ ${nameSome(kafka.bootstrapServers)}  →  ${target}`]
-  if (delta.schema === null) return [...lines, '    columns: those of the table, which must exist']
-  const layout = resolveTableLayout(delta)
+  if (delta.schema === null && !delta.mergeSchema) {
+    return [...lines, '    columns: those of the table, which must exist']
+  }
+  const { layout } = planTableLayout({ ...delta, schema: delta.schema ?? struct([]) })
   const columns = layout.columns.map(column => column.field.name)
-  lines.push(`    ${columns.length} ${columns.length === 1 ? 'column' : 'columns'}: ${columns.join(', ')}`)
+  const more = delta.mergeSchema ? ', and those that messages bring' : ''
+  lines.push(
+    `    ${columns.length} ${columns.length === 1 ? 'column' : 'columns'}: ${columns.join(', ')}${more}`,
+  )
   for (const partition of layout.partitionColumns) {
     const column = layout.columns.find(({ field }) => field.name === partition)
     if (column !== undefined)

@@ -224,7 +224,8 @@ export const deltaSection = section('delta', 'The table.', {
     },
   ),
   schema: optional<readonly DeclaredColumn[]>(schemaType(), {
-    description: 'The columns. Without it the table must exist.',
+    description:
+      'The columns. Without it the table must exist, or `merge_schema: true` finds them in the messages.',
     example: '[{ name: user_id, data_type: int64, nullable: false }]',
   }),
   partition_columns: withDefault<readonly string[]>(
@@ -253,11 +254,11 @@ export const deltaSection = section('delta', 'The table.', {
     example: '{ offset: source_offset, topic: source_topic }',
   }),
   merge_schema: withDefault<boolean>(boolean(), false, {
-    description: 'Add unknown payload fields as nullable columns, and widen types where that is safe.',
-    later: { label: '`true`', covers: value => value },
+    description:
+      'Add unknown payload fields as nullable columns, and widen types where that is safe; see the guide to schema evolution.',
   }),
   create_table: withDefault<boolean>(boolean(), true, {
-    description: 'Create the table from the schema where it is missing.',
+    description: 'Create the table where it is missing.',
   }),
   table_properties: withDefault<ReadonlyMap<string, string>>(
     record(text({ allowBoolean: true, allowEmpty: true }), {
@@ -298,22 +299,27 @@ type DeltaReading = SectionReading<typeof deltaSection.fields>
 
 /** What the table's columns demand of each other, and of each key of the section. */
 export function checkDelta(reading: DeltaReading, reader: ConfigReader): void {
-  const { schema, partition_columns, derive, metadata_columns, create_table } = reading.values
-  if (!reading.has('schema') && create_table === true && reading.has('create_table')) {
+  const { schema, partition_columns, derive, metadata_columns, create_table, merge_schema } = reading.values
+  const hasColumns = reading.has('schema') || merge_schema === true
+  if (!hasColumns && create_table === true && reading.has('create_table')) {
     const message = '`create_table: true` needs a `schema`'
     reader.sink.error('CONFIG_CONFLICT', reading.spanOf('create_table'), message, {
-      help: 'add `schema:` to delta',
+      help: 'add `schema:` to delta, or `merge_schema: true`',
     })
   }
   const isComplete = partition_columns !== undefined && derive !== undefined && metadata_columns !== undefined
-  if (!isComplete || schema === undefined) return
+  if (!isComplete || (schema === undefined && merge_schema !== true)) return
   const layout = planTableLayout({
-    ...declaredColumns(schema),
+    ...declaredColumns(schema ?? []),
     partitionColumns: partition_columns,
     derive,
     metadataColumns: metadata_columns,
   })
-  for (const problem of layout.problems) {
+  // Without a schema the table may exist and have more columns: what is missing is not to be judged here.
+  const problems = layout.problems.filter(
+    ({ subject }) => schema !== undefined || subject === 'derive' || subject === 'metadata',
+  )
+  for (const problem of problems) {
     const { message, help } = problem
     reader.sink.error(
       'CONFIG_CONFLICT',

@@ -77,8 +77,8 @@ export interface IngestEvents {
     attemptCount: number
     ranges: readonly OffsetRange[]
   }
-  /** The commit added columns to the table, or made types wider. */
-  'schema:evolved': { pipeline: string; version: number; changes: readonly SchemaChange[] }
+  /** The commit added columns to the table, or made types wider; version null: in a dry run, it would have. */
+  'schema:evolved': { pipeline: string; version: number | null; changes: readonly SchemaChange[] }
   'commit:conflicted': { pipeline: string; winner: number; reason: string; detail: string }
   'checkpoint:written': { pipeline: string; version: number; durationMs: number }
   'checkpoint:failed': { pipeline: string; version: number; error: unknown }

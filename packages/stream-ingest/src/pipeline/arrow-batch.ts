@@ -5,6 +5,7 @@
  */
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
+import { mergedTableLayout } from '../config/merged-layout.ts'
 import { resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
 import { arrowBatchOf, arrowSchemaOf, type RecordBatch, type Schema } from '../delta/arrow.ts'
 import { ConfigError } from '../error.ts'
@@ -13,9 +14,11 @@ import { chunksOfMessages } from '../kafka/message-chunk.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { Epoch } from './epoch.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
+import { askMergeRules } from './schema-growth.ts'
 
 /**
- * The columns of the configured table, partition and metadata columns included, as an Arrow schema.
+ * The columns of the configured table, partition and metadata columns included, as an Arrow schema. Under `merge_schema`
+ * messages may add others.
  *
  * @param config of several pipelines the first one counts
  * @throws ConfigError where no `delta.schema` is declared: the columns are the table's, see `DeltaWriter.getTableSchema`
@@ -27,7 +30,7 @@ export function createArrowSchema(config: IngestConfig | PipelineConfig): Schema
 /**
  * Decodes messages to columns and wraps them as Arrow. Rows are in the order of the messages within each topic partition,
  * one partition after the other; bad records and tombstones fare as `processing.on_bad_record` and `on_null_value` say;
- * of messages with the same offset one is taken.
+ * of messages with the same offset one is taken. Under `merge_schema` the batch has the columns that the messages bring.
  *
  * @param config of several pipelines the first one counts
  * @throws SerializationError for a bad record under `on_bad_record: stop`; ConfigError as {@link createArrowSchema}
@@ -38,7 +41,8 @@ export function convertToArrowBatch(
 ): RecordBatch {
   const pipeline = pipelineOf(config)
   const { processing } = pipeline
-  const epoch = new Epoch(layoutOf(pipeline), processing.onNullValue, Number.POSITIVE_INFINITY)
+  const rules = askMergeRules(pipeline, null)
+  const epoch = new Epoch(layoutOf(pipeline), processing.onNullValue, Number.POSITIVE_INFINITY, rules)
   const queue = new RecordQueue(recordBatchMaxBytes(processing))
   queue.push(messages instanceof MessageBatch ? messages.chunks : chunksOf(messages))
   while (!queue.isEmpty) {
@@ -72,6 +76,7 @@ function pipelineOf(config: IngestConfig | PipelineConfig): PipelineConfig {
 }
 
 function layoutOf({ name, delta }: PipelineConfig): TableLayout {
+  if (delta.mergeSchema) return mergedTableLayout(delta, null)
   if (delta.schema !== null) return resolveTableLayout(delta)
   throw new ConfigError('CONFIG_INVALID', `pipeline \`${name}\` declares no \`delta.schema\``, {
     hint: 'declare `delta.schema`, or ask `DeltaWriter.getTableSchema` for the columns of the table that exists',

@@ -13,10 +13,11 @@ import { badRecordError, rejectRecord } from './bad-record.ts'
 import { type OffsetGap, trimBatch } from './batch-trim.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
-import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { commitEpoch, epochColumns, keepUpLog, publishPlannedSchema } from './epoch-commit.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import type { OpenedTable } from './open-table.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
+import { askMergeRules, layoutFor } from './schema-growth.ts'
 import { appIdOf } from './start-position.ts'
 
 /** Times in a row that another writer of this pipeline may be first. */
@@ -85,7 +86,9 @@ export class BatchWriter {
     this.runtime = runtime
     this.limits = flushLimits(config)
     this.batchMaxBytes = recordBatchMaxBytes(config.processing)
-    this.epoch = new Epoch(table.layout, config.processing.onNullValue, this.limits.tablePartitions)
+    const { onNullValue } = config.processing
+    const rules = askMergeRules(config, table.writer?.table ?? null)
+    this.epoch = new Epoch(table.layout, onNullValue, this.limits.tablePartitions, rules)
     this.queue = new RecordQueue(this.batchMaxBytes)
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_MAX)
   }
@@ -200,6 +203,7 @@ export class BatchWriter {
     })
     if (writer === null || config.processing.dryRun) {
       this.count(cut, writer?.planEpoch(columns) ?? [])
+      publishPlannedSchema(config.name, cut)
       return 'done'
     }
     const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime)
@@ -231,7 +235,10 @@ export class BatchWriter {
   private async restartFromTable(): Promise<void> {
     this.forget()
     await this.dropped.wait(this.runtime)
-    await this.table.writer?.table.reload()
+    const { writer, layout } = this.table
+    if (writer === null) return
+    await writer.table.reload()
+    this.epoch.restart(layoutFor(this.config, layout, writer.table.state))
   }
 
   private forget(): void {

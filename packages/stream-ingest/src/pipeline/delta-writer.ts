@@ -16,7 +16,6 @@ import {
 } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { resolveTableLayout } from '../config/table-layout.ts'
 import { arrowSchemaOf, type Schema } from '../delta/arrow.ts'
 import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
@@ -25,6 +24,7 @@ import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { type BatchCounts, BatchWriter, emptyBatchCounts } from './batch-writer.ts'
 import { type OpenedTable, type OpenTableOptions, openTable } from './open-table.ts'
+import { decodeLayout } from './schema-growth.ts'
 import { readTableMetrics, type TableMetrics } from './table-metrics.ts'
 
 const HOUR_MS = 60 * 60 * 1000
@@ -128,8 +128,9 @@ export class DeltaWriter {
     return this.inTurn(async () => {
       const state = await loadTableState(this.store, { nowMs: this.runtime.now() })
       if (state !== null) return arrowSchemaOf(state.schema)
-      if (this.config.delta.schema === null) throw this.tableNotFound()
-      return arrowSchemaOf(resolveTableLayout(this.config.delta).schema)
+      const { schema, mergeSchema } = this.config.delta
+      if (schema === null && !mergeSchema) throw this.tableNotFound()
+      return arrowSchemaOf(decodeLayout(this.config, null).schema)
     })
   }
 

@@ -98,6 +98,11 @@ export async function commitEpoch(
   return outcome
 }
 
+/** In a dry run: what the rows of this cut would add to the table's schema beyond those before. */
+export function publishPlannedSchema(pipeline: string, { schemaChanges }: EpochCut): void {
+  if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version: null, changes: schemaChanges })
+}
+
 /** Checksum and checkpoint: worth having, and no failure where they cannot be had. Never throws. */
 export async function keepUpLog(
   writer: TableWriter,

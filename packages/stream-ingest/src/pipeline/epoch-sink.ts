@@ -10,7 +10,7 @@ import type { EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import type { EpochCut } from './epoch.ts'
-import { commitEpoch, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { commitEpoch, epochColumns, keepUpLog, publishPlannedSchema } from './epoch-commit.ts'
 import { countCut, type IngestMetrics } from './ingest-metrics.ts'
 import { appIdOf } from './start-position.ts'
 import type { TableProgress } from './table-progress.ts'
@@ -136,6 +136,7 @@ export class DryRunSink implements EpochSink {
       committed: tp => tableProgress.committedOffset(tp),
     })
     countCut(metrics, cut.counts, this.writer?.planEpoch(columns) ?? [])
+    publishPlannedSchema(config.name, cut)
     tableProgress.commit(cut)
     return { status: 'taken' }
   }

@@ -7,14 +7,13 @@
  *
  * @module
  */
-import type { ColumnBatch } from '@stream-ingest/delta/column'
 import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { BadRecordReason } from '../decode/decoder.ts'
 import { PartitionRouter, type TablePartition } from '../decode/partition-router.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
-import { type AskMergeRules, EpochRows } from './epoch-rows.ts'
 import type { EpochFacts } from './flush-policy.ts'
+import { type AskMergeRules, MergingRows, type TakenRows } from './merging-rows.ts'
 import type { RecordQueue } from './record-queue.ts'
 
 /** `[fromOffset, nextOffset)` of one topic partition is in the epoch. */
@@ -41,8 +40,7 @@ export interface BadRecord {
 }
 
 /** What a cut hands to the table. Shares nothing with the epoch that goes on. */
-export interface EpochCut {
-  readonly batch: ColumnBatch
+export interface EpochCut extends TakenRows {
   /** By id; `partitionIds[row]` is an index into it. */
   readonly tablePartitions: readonly TablePartition[]
   readonly partitionIds: Int32Array
@@ -53,7 +51,7 @@ export interface EpochCut {
 const INITIAL_ROWS = 4096
 
 export class Epoch {
-  private rows: EpochRows
+  private rows: MergingRows
   private router: PartitionRouter
   private readonly onNullValue: ProcessingConfig['onNullValue']
   private readonly tablePartitionsMax: number
@@ -70,7 +68,7 @@ export class Epoch {
     tablePartitionsMax: number,
     askRules: AskMergeRules | null = null,
   ) {
-    this.rows = new EpochRows(layout, askRules)
+    this.rows = new MergingRows(layout, askRules)
     this.router = new PartitionRouter(layout, this.rows.batch, tablePartitionsMax)
     this.onNullValue = onNullValue
     this.tablePartitionsMax = tablePartitionsMax
@@ -183,7 +181,7 @@ export class Epoch {
   cut(): EpochCut {
     const { rows } = this.counts
     const taken: EpochCut = {
-      batch: this.rows.finish(),
+      ...this.rows.finish(),
       tablePartitions: this.router.finish(),
       partitionIds: this.partitionIds.subarray(0, rows),
       ranges: [...this.ranges.values()],
@@ -201,7 +199,7 @@ export class Epoch {
     // Cut in vain, the builders would forget how large a batch is.
     if (this.hasProgress || this.messageCount > 0) this.cut()
     if (layout === this.rows.layout) return
-    this.rows = new EpochRows(layout, this.askRules)
+    this.rows = new MergingRows(layout, this.askRules)
     this.router = new PartitionRouter(layout, this.rows.batch, this.tablePartitionsMax)
   }
 

@@ -12,10 +12,11 @@ import {
   type Runtime,
 } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { adoptTableSchema, resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
+import type { TableLayout } from '../config/table-layout.ts'
 import { TableWriter } from '../delta/table-writer.ts'
-import { ConfigError, DeltaError } from '../error.ts'
+import { DeltaError } from '../error.ts'
 import type { S3Client } from '../s3/s3-client.ts'
+import { decodeLayout } from './schema-growth.ts'
 
 export interface OpenedTable {
   /** Null where a dry run found no table. */
@@ -52,7 +53,7 @@ export async function openTable(
     await ensureConditionalPut(store, { random: runtime.uuid, now: runtime.now })
   }
   let table = await DeltaTable.open(store, { runtime })
-  const layout = layoutOf(config, table)
+  const layout = decodeLayout(config, table?.state.schema ?? null)
   let created = false
   if (table === null && !dryRun) {
     if (!(options.create ?? config.delta.createTable)) throw tableNotFound(store.uri)
@@ -95,20 +96,6 @@ function createWriter(
     ...(delta.checkpointInterval === undefined ? {} : { checkpointInterval: delta.checkpointInterval }),
     queryId: pipelineId,
   })
-}
-
-/** The configured columns, or those of the table where the configuration declares none. */
-function layoutOf(config: PipelineConfig, table: DeltaTable | null): TableLayout {
-  const { delta } = config
-  if (delta.schema !== null) return resolveTableLayout(delta)
-  if (table === null) {
-    throw new ConfigError(
-      'CONFIG_INVALID',
-      `pipeline \`${config.name}\` declares no \`delta.schema\`, and the table \`${delta.tableName}\` does not exist`,
-      { hint: 'declare `delta.schema`, or create the table first' },
-    )
-  }
-  return resolveTableLayout(adoptTableSchema(delta, table.state.schema))
 }
 
 function tableNotFound(uri: string): DeltaError {

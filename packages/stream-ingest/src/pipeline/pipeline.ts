@@ -27,6 +27,7 @@ import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
+import { askMergeRules, layoutFor } from './schema-growth.ts'
 import { planStart } from './start-position.ts'
 import { type EndOffsets, type PartitionProgress, TableProgress } from './table-progress.ts'
 
@@ -96,7 +97,8 @@ export class Pipeline {
     this.deps = deps
     const { processing } = config
     this.limits = flushLimits(config)
-    this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions)
+    const rules = askMergeRules(config, deps.writer?.table ?? null)
+    this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions, rules)
     this.queue = new RecordQueue(recordBatchMaxBytes(processing))
     this.sink = createSink(
       {
@@ -380,6 +382,7 @@ export class Pipeline {
     this.queue.clear()
     await this.dropped.wait(runtime)
     await writer.table.reload()
+    this.epoch.restart(layoutFor(this.config, this.deps.layout, writer.table.state))
     await this.seekToTable(source.assignment)
   }
 

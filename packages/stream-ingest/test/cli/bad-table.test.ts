@@ -181,7 +181,7 @@ describe('a table that is there or is not', () => {
       kind: 'config',
       code: 'CONFIG_INVALID',
       message: /declares no `delta\.schema`, and the table `other` does not exist/,
-      hint: /declare `delta\.schema`, or create the table first/,
+      hint: /declare `delta\.schema`, set `delta\.merge_schema: true`, or create the table first/,
     })
   })
 })

@@ -45,6 +45,21 @@ no problems in 1 file.
     )
   })
 
+  test('says which columns a table has before its messages bring theirs, and what is wrong with them', async t => {
+    const withoutSchema = (delta: string) => `
+kafka: { bootstrap_servers: "localhost:9092", topic: t, consumer_group: g }
+local: { path: ./lake }
+delta: { table_name: t, merge_schema: true, create_table: true, ${delta} }
+`
+    const sound = withoutSchema('partition_columns: [date, country], metadata_columns: [offset]')
+    const clash = withoutSchema('derive: { _kafka_offset: { from: at, as: date } }')
+    const { code, output } = await run(t, { 'a.yaml': sound, 'b.yaml': clash }, ['a.yaml', 'b.yaml'])
+    assert.equal(code, 78)
+    assert.match(output, /3 columns: date, country, _kafka_offset, and those that messages bring$/m)
+    assert.match(output, /partition column `country`: the payload’s `country`/)
+    assert.match(output, /the column `_kafka_offset` is already a derived column/)
+  })
+
   test('shows what is wrong with each of many files, and ends with 78', async t => {
     const { code, output } = await run(t, { 'a.yaml': BROKEN, 'b.yaml': WARNED }, [
       'a.yaml',

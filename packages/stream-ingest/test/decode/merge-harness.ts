@@ -11,18 +11,18 @@ import type { MergeRules } from '../../src/decode/schema-inference.ts'
 import { readRecords } from '../../src/kafka/record-batch.ts'
 import { encodeRecordBatch } from '../../src/kafka/record-batch-encoder.ts'
 import { RecordSlab } from '../../src/kafka/record-slab.ts'
-import { EpochRows } from '../../src/pipeline/epoch-rows.ts'
+import { MergingRows } from '../../src/pipeline/merging-rows.ts'
 import { type LayoutParts, layoutOf } from './record-harness.ts'
 
 export const PLAIN_RULES: MergeRules = { typeWidening: false, columnMapping: false }
 
 export class MergeHarness {
-  readonly rows: EpochRows
+  readonly rows: MergingRows
   private readonly slab = new RecordSlab()
 
   constructor(parts: LayoutParts | TableLayout = {}, rules: MergeRules = PLAIN_RULES) {
     const layout = 'columns' in parts ? parts : startOf(parts)
-    this.rows = new EpochRows(layout, () => rules)
+    this.rows = new MergingRows(layout, () => rules)
   }
 
   append(payload: string | null): BadRecordReason | null {
@@ -45,7 +45,7 @@ export class MergeHarness {
 
   /** Takes the rows, as a commit would. */
   take(): Record<string, unknown>[] {
-    const batch = this.rows.finish()
+    const { batch } = this.rows.finish()
     return Array.from({ length: batch.rowCount }, (_, i) => {
       const { _offset, ...row } = batchRow(batch, i)
       return row

@@ -8,6 +8,8 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
+import { mergeSchemas, type SchemaChange } from '@stream-ingest/delta'
 import { BatchBuilder, type ColumnBatch, evolveBatchBuilder } from '@stream-ingest/delta/column'
 import type { TableLayout } from '../config/table-layout.ts'
 import { type BadRecordReason, UNKNOWN_FIELD } from '../decode/decoder.ts'
@@ -19,7 +21,14 @@ import { inferLayout, type MergeRules, type WidenedField } from '../decode/schem
 /** What the table allows just now. */
 export type AskMergeRules = () => MergeRules
 
-export class EpochRows {
+/** Rows that are taken out. */
+export interface TakenRows {
+  readonly batch: ColumnBatch
+  /** What their schema has beyond that of the rows before. */
+  readonly schemaChanges: readonly SchemaChange[]
+}
+
+export class MergingRows {
   /** Null where messages do not change the schema. */
   private readonly askRules: AskMergeRules | null
   private currentLayout: TableLayout
@@ -70,9 +79,13 @@ export class EpochRows {
   }
 
   /** Takes all rows; what goes on goes on under the layout that there is now. */
-  finish(): ColumnBatch {
-    this.settled = this.currentLayout
-    return this.builder.finish()
+  finish(): TakenRows {
+    const { settled, currentLayout } = this
+    this.settled = currentLayout
+    if (settled === currentLayout) return { batch: this.builder.finish(), schemaChanges: [] }
+    const merge = mergeSchemas(settled.schema, currentLayout.schema, { typeWidening: true })
+    assert(merge.status === 'evolved', 'a layout only grows')
+    return { batch: this.builder.finish(), schemaChanges: merge.changes }
   }
 
   private appendEvolved(
