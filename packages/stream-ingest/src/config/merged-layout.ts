@@ -43,6 +43,15 @@ export function mergedTableLayout(delta: DeltaConfig, table: StructType | null):
   return { ...configured, columns, schema: struct(columns.map(({ field }) => field)) }
 }
 
+/** Names, in lower case, of columns that stay null as no JSON value becomes one of their type. */
+export function unfilledNames(table: StructType): ReadonlySet<string> {
+  // A column without a type yet takes that of the first value.
+  const unfilled = table.fields.filter(
+    ({ type }) => !isDecodable(type) && !(type.kind === 'primitive' && type.name === 'void'),
+  )
+  return new Set(unfilled.map(({ name }) => name.toLowerCase()))
+}
+
 /**
  * The declared columns, or those of the table that a derived column reads its instant from. Where messages have made such
  * a column, it holds text or integers: then the derived column reads the payload itself, as it did at first.

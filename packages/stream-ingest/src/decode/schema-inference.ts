@@ -55,6 +55,8 @@ export interface MergeRules {
   readonly typeWidening: boolean
   /** Are names free, as they do not reach the files? */
   readonly columnMapping: boolean
+  /** Names, in lower case, of columns that the table has and that no JSON value can fill: such fields are left out. */
+  readonly unfilled: ReadonlySet<string>
 }
 
 /** A column whose numbers need a wider type. */
@@ -154,7 +156,7 @@ class SchemaInference {
       }
     })
     const claimed = new Set(columns.map(column => payloadPath(column.source)?.[0]))
-    const leftOut = namesNotOfPayload(this.layout)
+    const leftOut = new Set([...namesNotOfPayload(this.layout), ...this.rules.unfilled])
     const names = new Map(columns.map(({ field: { name } }) => [name.toLowerCase(), name]))
     for (const [name, shape] of payload) {
       if (claimed.has(name) || leftOut.has(name.toLowerCase())) continue

@@ -5,7 +5,7 @@
  */
 import { type StructType, type TableState, tableProperty } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { mergedTableLayout } from '../config/merged-layout.ts'
+import { mergedTableLayout, unfilledNames } from '../config/merged-layout.ts'
 import { adoptTableSchema, resolveTableLayout, type TableLayout } from '../config/table-layout.ts'
 import type { MergeRules } from '../decode/schema-inference.ts'
 import { ConfigError } from '../error.ts'
@@ -47,14 +47,15 @@ export function askMergeRules(
   return () => (table === null ? NO_TABLE : mergeRulesOf(table.state))
 }
 
-const NO_TABLE: MergeRules = { typeWidening: false, columnMapping: false }
+const NO_TABLE: MergeRules = { typeWidening: false, columnMapping: false, unfilled: new Set() }
 
 /** PROTOCOL.md › Type Widening, › Column Mapping. */
-function mergeRulesOf({ protocol, metadata: { configuration } }: TableState): MergeRules {
+function mergeRulesOf({ protocol, schema, metadata: { configuration } }: TableState): MergeRules {
   const features = protocol.writerFeatures ?? []
   const canWiden = features.some(name => name === 'typeWidening' || name === 'typeWidening-preview')
   return {
     typeWidening: canWiden && tableProperty(configuration, 'delta.enableTypeWidening'),
     columnMapping: tableProperty(configuration, 'delta.columnMapping.mode') !== 'none',
+    unfilled: unfilledNames(schema),
   }
 }

@@ -14,7 +14,7 @@ import { RecordSlab } from '../../src/kafka/record-slab.ts'
 import { MergingRows } from '../../src/pipeline/merging-rows.ts'
 import { type LayoutParts, layoutOf } from './record-harness.ts'
 
-export const PLAIN_RULES: MergeRules = { typeWidening: false, columnMapping: false }
+export const PLAIN_RULES: MergeRules = { typeWidening: false, columnMapping: false, unfilled: new Set() }
 
 export class MergeHarness {
   readonly rows: MergingRows

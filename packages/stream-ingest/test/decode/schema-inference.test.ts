@@ -120,6 +120,14 @@ suite('a new field', () => {
     assert.equal(harness.take()[0]!.user_id, 7n)
   })
 
+  test('is left out where the table has a column of its name that JSON cannot fill', () => {
+    const harness = new MergeHarness({}, { ...PLAIN_RULES, unfilled: new Set(['by_number']) })
+    assert.equal(harness.append('{"by_number":{"1":"a"},"v":1}'), null)
+    assert.equal(harness.append('{"By_Number":{"1":"a"},"v":2}'), null)
+    assert.equal(harness.columns, 'v: long')
+    assert.deepEqual(harness.take(), [{ v: 1n }, { v: 2n }])
+  })
+
   test('is taken up although a derived column reads it, which goes on reading the payload', () => {
     const harness = new MergeHarness({ derive: [{ name: 'date', from: 'ts', as: 'date' }] })
     assert.equal(harness.append('{"ts":"2026-01-02T03:04:05Z"}'), null)

@@ -46,7 +46,18 @@ processing: ${processing}
 
 /** A table in memory, the topics that go into it, and the events about its schema. */
 class World {
-  readonly store = new MemoryObjectStore()
+  /** The number of the table's write, from 1, at which the process dies; 0 for none. */
+  crashAt = 0
+  crashMoment: 'before' | 'after' = 'before'
+  writes = 0
+  readonly store = new MemoryObjectStore({
+    faults: ({ operation, key }) => {
+      const isWrite = operation === 'put' || operation === 'putIfAbsent'
+      if (!isWrite || key.includes('_stream_ingest/')) return undefined
+      if (++this.writes !== this.crashAt) return undefined
+      return { kind: 'crash', moment: this.crashMoment }
+    },
+  })
   readonly kafka = new MemoryKafka(runtime)
   readonly table: ObjectStore = this.store.at('t')
 
@@ -270,6 +281,45 @@ suite('a pipeline with merge_schema', () => {
     assert.deepEqual(result.errors, [])
     assert.equal(await world.columns(), 'id: long, day: date, note: string, new: boolean')
     assert.deepEqual(await world.rows(), [{ id: 1n, day: 1, note: '7', new: true }])
+  })
+
+  test('loses and doubles nothing where it dies, at whichever write', async () => {
+    const payloads = Array.from({ length: 12 }, (_, i) => `{"id":${i},"f${i % 4}":{"g${i % 3}":${i}}}`)
+    const parts = { processing: '{ batch_size: 4 }' }
+    for (let crashAt = 1, crashed = true; crashed; crashAt++) {
+      assert(crashAt < 100, 'the run ends')
+      const world = new World()
+      world.produce(payloads)
+      world.crashAt = Math.ceil(crashAt / 2)
+      world.crashMoment = crashAt % 2 === 0 ? 'before' : 'after'
+      await world.run(parts)
+      crashed = world.writes >= world.crashAt
+      assert.deepEqual((await world.run(parts)).result.errors, [])
+      const rows = await world.rows()
+      assert.equal(rows.length, 12)
+      for (const [i, row] of rows.entries()) {
+        assert.equal(row.id, BigInt(i))
+        assert.equal((row[`f${i % 4}`] as Record<string, unknown>)[`g${i % 3}`], BigInt(i))
+      }
+    }
+  })
+
+  test('takes any name where the table maps its columns', async () => {
+    const world = new World()
+    const schema = struct([field('id', primitive('long'))])
+    const properties = { 'delta.columnMapping.mode': 'name' }
+    await createTable(world.table, { schema, partitionColumns: [], properties }, runtime)
+    const parts = { delta: 'metadata_columns: false' }
+    world.produce(['{"id":1,"a b":{"c,d":2}}'])
+    assert.deepEqual((await world.run(parts)).result.errors, [])
+    world.produce(['{"id":2,"a b":{"c,d":3,"e=f":4}}'])
+    assert.deepEqual((await world.run(parts)).result.errors, [])
+    assert.equal(await world.columns(), 'id: long, a b: struct<c,d: long, e=f: long>')
+    const rows = (await world.rows()).sort((a, b) => Number(a.id) - Number(b.id))
+    assert.deepEqual(rows, [
+      { id: 1n, 'a b': { 'c,d': 2n, 'e=f': null } },
+      { id: 2n, 'a b': { 'c,d': 3n, 'e=f': 4n } },
+    ])
   })
 
   test('needs one column to create the table with', async () => {
