@@ -159,7 +159,15 @@ export class DeltaTable {
     assertRemovable(this.#state, this.store.uri)
     // Crash here: the request's files are unreferenced; VACUUM removes them. Nothing of the table has changed.
     const removes = await this.#liveTombstones()
-    return this.commit(this.#writeRequest(request, 'Overwrite', removes, true), events)
+    const operationMetrics = {
+      numRemovedFiles: String(removes.length),
+      numRemovedBytes: String(removes.reduce((total, remove) => total + (remove.size ?? 0), 0)),
+      ...request.operationMetrics,
+    }
+    return this.commit(
+      this.#writeRequest({ ...request, operationMetrics }, 'Overwrite', removes, true),
+      events,
+    )
   }
 
   /**

@@ -197,6 +197,11 @@ export const ERRORS = {
     hint: 'make `delta.schema` fit the table, or name another table',
     exitCode: EXIT_CODES.config,
   },
+  OVERWRITE_UNFINISHED: {
+    title: 'the run ended before it could replace the table',
+    hint: 'run again and let it come to its end; with a time limit, raise the limit',
+    exitCode: EXIT_CODES.temporary,
+  },
   TABLE_OFFSETS_MISSING: {
     title: 'the table lost the offsets of this pipeline',
     hint: 'check whether the table was replaced',

@@ -133,6 +133,14 @@ function commits(line: Line): (() => void)[] {
         `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
       )
     }),
+    subscribe('overwrite:uploaded', e =>
+      line(
+        'info',
+        'uploaded',
+        { ...e },
+        `${e.pipeline}  +${formatCount(e.rowCount)} rows  ${formatNumberOf(e.fileCount, 'file')}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}; the table is replaced at the end`,
+      ),
+    ),
     subscribe('schema:evolved', e => {
       const changes = e.changes.map(changeText)
       const place = e.version === null ? 'dry run' : `v${e.version}`

@@ -219,8 +219,8 @@ export const deltaSection = section('delta', 'The table.', {
     enumeration(['append', 'overwrite', 'error_if_exists']),
     'append',
     {
-      description: 'Add rows; replace the table by a bounded run’s rows; or refuse a table that exists.',
-      later: { label: '`overwrite`, `error_if_exists`', covers: value => value !== 'append' },
+      description:
+        'Add rows; replace all rows by those of a run that has an end, in one commit at its end; or refuse a table that exists.',
     },
   ),
   schema: optional<readonly DeclaredColumn[]>(schemaType(), {

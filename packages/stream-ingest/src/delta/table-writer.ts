@@ -23,6 +23,7 @@ import {
 import { DeltaError } from '../error.ts'
 import { DataFileWriter, type EpochRows, type FileStages, type UploadedFile } from './data-file-writer.ts'
 import { assertFitsTable, planRows, type RowPlan, type TableFit } from './table-fit.ts'
+import { TableOverwriter } from './table-overwriter.ts'
 
 export type { TablePartitionRows } from './data-file-writer.ts'
 
@@ -191,6 +192,11 @@ export class TableWriter {
       'DELTA_COMMIT_CONTENTION',
       `the schema or protocol of ${this.table.store.uri} changed ${REPLANS_MAX} times during one commit`,
     )
+  }
+
+  /** For a run that replaces the table as it is now. */
+  beginOverwrite(): TableOverwriter {
+    return new TableOverwriter(this.table, this.files, this.runtime, this.fit)
   }
 
   /** Checksum and checkpoint of the newest version; never throws. */

@@ -77,6 +77,14 @@ export interface IngestEvents {
     attemptCount: number
     ranges: readonly OffsetRange[]
   }
+  /** A part of a table's replacement; the table changes in one commit at the end of the run. */
+  'overwrite:uploaded': {
+    pipeline: string
+    rowCount: number
+    fileCount: number
+    sizeBytes: number
+    reason: FlushReason
+  }
   /** The commit added columns to the table, or made types wider; version null: in a dry run, it would have. */
   'schema:evolved': { pipeline: string; version: number | null; changes: readonly SchemaChange[] }
   'commit:conflicted': { pipeline: string; winner: number; reason: string; detail: string }

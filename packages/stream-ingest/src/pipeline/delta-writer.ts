@@ -207,6 +207,13 @@ export class DeltaWriter {
 
   private async open(options: OpenTableOptions = {}): Promise<Opened> {
     if (this.opened !== null) return this.opened
+    if (this.config.delta.writeMode === 'overwrite') {
+      throw new ConfigError(
+        'CONFIG_CONFLICT',
+        '`delta.write_mode: overwrite` replaces the table at the end of a run, and batches that are handed in have none',
+        { hint: 'write `write_mode: append`, or run the pipeline with `--until-latest`' },
+      )
+    }
     const table = await openTable(this.config, this.lake, this.runtime, options)
     const opened = { ...table, batches: new BatchWriter(this.config, table, this.runtime) }
     // A dry run without a table looks again: somebody may have created one.

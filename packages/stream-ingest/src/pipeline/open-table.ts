@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  assertRemovable,
   assertWritable,
   createParquetEncoder,
   DeltaTable,
@@ -29,13 +30,16 @@ export interface OpenedTable {
 export interface OpenTableOptions {
   /** Create a missing table; `delta.create_table` by default. */
   readonly create?: boolean
+  /** This run has had the table open before, and starts again: one that `error_if_exists` let it create is its own. */
+  readonly again?: boolean
 }
 
 /**
  * Opens the table, after creating it where it is missing and the bucket where `s3.create_bucket` asks for it. In a dry
  * run nothing is written, and a missing table is none.
  *
- * @throws DeltaError `DELTA_TABLE_NOT_FOUND` where it may not be created, `TABLE_SCHEMA_MISMATCH`; ConfigError where
+ * @throws DeltaError `DELTA_TABLE_NOT_FOUND` where it may not be created, `DELTA_TABLE_EXISTS` where it may not be there,
+ *   `TABLE_SCHEMA_MISMATCH`; ConfigError where
  *   neither the configuration nor a table has a schema; DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED`,
  *   `STORE_NOT_ATOMIC`, `STORE_BUCKET_NOT_FOUND`, and what else the store throws
  */
@@ -53,15 +57,19 @@ export async function openTable(
     await ensureConditionalPut(store, { random: runtime.uuid, now: runtime.now })
   }
   let table = await DeltaTable.open(store, { runtime })
+  const isUnwanted = config.delta.writeMode === 'error_if_exists' && options.again !== true
+  if (table !== null && isUnwanted) throw tableExists(store.uri)
   const layout = decodeLayout(config, table?.state.schema ?? null)
   let created = false
   if (table === null && !dryRun) {
     if (!(options.create ?? config.delta.createTable)) throw tableNotFound(store.uri)
     ;({ table, created } = await createTable(config, store, layout, runtime))
+    if (!created && isUnwanted) throw tableExists(store.uri)
   }
   if (table === null) return { writer: null, layout, created }
   // A commit asks again; asked here, a table that cannot be written is refused before anything is read.
   assertWritable(table.state.protocol, table.state.metadata, table.state.schema)
+  if (config.delta.writeMode === 'overwrite') assertRemovable(table.state, store.uri)
   return { writer: createWriter(config, table, layout, runtime), layout, created }
 }
 
@@ -96,6 +104,14 @@ function createWriter(
     ...(delta.checkpointInterval === undefined ? {} : { checkpointInterval: delta.checkpointInterval }),
     queryId: pipelineId,
   })
+}
+
+function tableExists(uri: string): DeltaError {
+  return new DeltaError(
+    'DELTA_TABLE_EXISTS',
+    `there is a Delta table at ${uri}, and \`delta.write_mode\` is \`error_if_exists\``,
+    { hint: 'choose another `delta.table_name`, or write `write_mode: append` to go on with the table' },
+  )
 }
 
 function tableNotFound(uri: string): DeltaError {

@@ -25,6 +25,7 @@ import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
 import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
+import { OverwriteSink } from './overwrite-sink.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
 import { askMergeRules, layoutFor } from './schema-growth.ts'
@@ -461,5 +462,6 @@ export class Pipeline {
 
 function createSink(context: SinkContext, writer: TableWriter | null): EpochSink {
   if (context.config.processing.dryRun || writer === null) return new DryRunSink(context, writer)
-  return new AppendSink(context, writer)
+  const { writeMode } = context.config.delta
+  return writeMode === 'overwrite' ? new OverwriteSink(context, writer) : new AppendSink(context, writer)
 }

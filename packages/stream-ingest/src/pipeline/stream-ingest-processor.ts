@@ -14,6 +14,7 @@ import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
 import { openTable } from './open-table.ts'
+import { assertBounded } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
 
 export interface ProcessingResult {
@@ -41,6 +42,11 @@ export interface PipelineFailure {
 type PipelineOutcome = Pick<PipelineFailure, 'table'> & {
   readonly result: PipelineResult | null
   readonly error: StreamIngestError | null
+}
+
+/** What the attempts of one run share. */
+interface RunProgress {
+  hasOpened: boolean
 }
 
 export interface ProcessorOptions {
@@ -183,13 +189,14 @@ export class StreamIngestProcessor {
     const startedMs = this.runtime.monotonicMs()
     const starts = new Map<string, bigint>()
     let hasStarted = false
+    const run: RunProgress = { hasOpened: false }
     for (let failureCount = 1; ; failureCount++) {
       const commitsBefore = this.metrics.get(config.name)?.commits ?? 0
       const leftMs =
         options.runtimeLimitMs === undefined
           ? {}
           : { runtimeLimitMs: Math.max(0, options.runtimeLimitMs - (this.runtime.monotonicMs() - startedMs)) }
-      const outcome = await this.attemptPipeline(config, { ...options, ...leftMs })
+      const outcome = await this.attemptPipeline(config, { ...options, ...leftMs }, run)
       const result = outcome.result === null ? null : this.sinceFirstStart(outcome.result, starts)
       const { error } = outcome
       if (error === null) return { ...outcome, result }
@@ -220,13 +227,18 @@ export class StreamIngestProcessor {
   }
 
   /** Throws nothing. */
-  private async attemptPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineOutcome> {
+  private async attemptPipeline(
+    config: PipelineConfig,
+    options: RunOptions,
+    run: RunProgress,
+  ): Promise<PipelineOutcome> {
     let table = tablePath(config.s3, config.delta.tableName)
     let pipeline: Pipeline | null = null
     try {
+      assertBounded(config, options)
       const lake = this.createLake(config)
       table = lake.tableStore(config.delta.tableName).uri
-      const result = await this.runOn(lake, config, options, started => {
+      const result = await this.runOn(lake, config, options, run, started => {
         pipeline = started
       })
       return { table, result, error: null }
@@ -241,10 +253,12 @@ export class StreamIngestProcessor {
     lake: S3Client,
     config: PipelineConfig,
     options: RunOptions,
+    run: RunProgress,
     onStart: (pipeline: Pipeline) => void,
   ): Promise<PipelineResult> {
     try {
-      const { writer, layout } = await openTable(config, lake, this.runtime)
+      const { writer, layout } = await openTable(config, lake, this.runtime, { again: run.hasOpened })
+      run.hasOpened = true
       const source = this.createSource(config)
       try {
         const pipeline = new Pipeline(config, { source, writer, layout, runtime: this.runtime })

@@ -4,6 +4,7 @@
  * @module
  */
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
+import type { OffsetRange } from '../observe/event.ts'
 import type { EpochCut } from './epoch.ts'
 import type { StartOffset } from './start-position.ts'
 
@@ -80,6 +81,16 @@ export class TableProgress {
   /** Where reading stands, of every partition that was started. */
   positions(): Map<TopicPartition, bigint> {
     return new Map([...this.startedFrom.keys()].map(tp => [tp, this.nextOffset(tp)]))
+  }
+
+  /** What this run has passed, of every partition that was started. */
+  ranges(): OffsetRange[] {
+    return [...this.startedFrom].map(([tp, fromOffset]) => ({
+      topic: tp.topic,
+      partition: tp.partition,
+      fromOffset,
+      nextOffset: this.nextOffset(tp),
+    }))
   }
 
   /** Nothing of this run got into the table. */

@@ -1,0 +1,149 @@
+/**
+ * The cuts of a run that replaces its table (`delta.write_mode: overwrite`): uploaded as they come, committed at the end.
+ *
+ * The run starts by `kafka.auto_offset_reset` whatever offsets the table holds, and its commit puts the offsets that it
+ * came to in their place.
+ *
+ * @module
+ */
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import type { TableOverwriter } from '../delta/table-overwriter.ts'
+import type { TableWriter } from '../delta/table-writer.ts'
+import { ConfigError, DeltaError, KafkaError } from '../error.ts'
+import { type FlushReason, publish } from '../observe/event.ts'
+import type { EpochCut } from './epoch.ts'
+import { epochColumns, keepUpLog } from './epoch-commit.ts'
+import {
+  type EpochSink,
+  GroupOffsets,
+  type RunEnd,
+  runOffsets,
+  type SinkContext,
+  type SinkOutcome,
+} from './epoch-sink.ts'
+import { countCut, createIngestMetrics } from './ingest-metrics.ts'
+import type { RunOptions } from './pipeline.ts'
+
+/**
+ * Refuses a run without an end that is to replace its table.
+ *
+ * @throws ConfigError `CONFIG_CONFLICT`
+ */
+export function assertBounded(config: PipelineConfig, options: RunOptions): void {
+  if (config.delta.writeMode !== 'overwrite' || options.untilLatest === true) return
+  if ((options.runtimeLimitMs ?? config.processing.runtimeLimitMs) !== undefined) return
+  throw new ConfigError(
+    'CONFIG_CONFLICT',
+    `pipeline \`${config.name}\` replaces its table at the end of the run (\`delta.write_mode: overwrite\`), and this run has no end`,
+    {
+      hint: 'run with `--until-latest` or `--for 10m`, set `processing.runtime_limit_ms`, or write `write_mode: append`',
+    },
+  )
+}
+
+export class OverwriteSink implements EpochSink {
+  readonly recordsStart = false
+  private readonly context: SinkContext
+  private readonly writer: TableWriter
+  private readonly overwriter: TableOverwriter
+  private readonly groupOffsets: GroupOffsets
+  private readonly taken = createIngestMetrics()
+  private lastReason: FlushReason = 'end'
+  private epochNumber = 0
+
+  constructor(context: SinkContext, writer: TableWriter) {
+    this.context = context
+    this.writer = writer
+    this.overwriter = writer.beginOverwrite()
+    this.groupOffsets = new GroupOffsets(context)
+  }
+
+  knownOffsets(): ReadonlyMap<string, bigint> {
+    return runOffsets(this.context)
+  }
+
+  async write(cut: EpochCut, reason: FlushReason): Promise<SinkOutcome> {
+    const { config, tableProgress } = this.context
+    const pipeline = config.name
+    const starts = tableProgress.takeUnrecorded()
+    const columns = epochColumns(cut, {
+      pipelineId: config.pipelineId,
+      epochNumber: ++this.epochNumber,
+      committed: tp => tableProgress.committedOffset(tp),
+      starts,
+    })
+    const files = await this.overwriter.take(columns)
+    for (const file of files) publish('file:written', { pipeline, ...file })
+    tableProgress.commit(cut, starts)
+    countCut(this.taken, cut.counts, files)
+    this.lastReason = reason
+    const { rows: rowCount } = cut.counts
+    const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0)
+    publish('overwrite:uploaded', { pipeline, rowCount, fileCount: files.length, sizeBytes, reason })
+    return { status: 'taken' }
+  }
+
+  async finish(end: RunEnd): Promise<void> {
+    const { config, runtime, metrics, tableProgress } = this.context
+    const pipeline = config.name
+    const { uri } = this.writer.table.store
+    if (end === 'cut-short') {
+      throw new DeltaError(
+        'OVERWRITE_UNFINISHED',
+        `the run ended before all that was to replace the rows of ${uri} was read: the table is as it was`,
+        { context: { table: uri } },
+      )
+    }
+    const startedMs = runtime.monotonicMs()
+    const { taken, overwriter } = this
+    const outcome = await overwriter.commit(
+      {
+        offsets: runOffsets(this.context),
+        queryId: config.pipelineId,
+        metrics: {
+          numConsumedRecords: String(taken.messages + taken.filtered),
+          numBadRecords: String(taken.badRecords),
+          numSkippedRecords: String(taken.skipped),
+          numFilteredRecords: String(taken.filtered),
+        },
+      },
+      { attempted: (version, attempt) => publish('commit:attempted', { pipeline, version, attempt }) },
+    )
+    if (outcome.status === 'fenced') {
+      metrics.fenced++
+      throw new KafkaError(
+        'PIPELINE_FENCED',
+        `another process commits to ${uri} as \`${config.pipelineId}\`: it moved \`${outcome.appId}\` in version ${outcome.winner} while the table was to be replaced, which is as that process left it`,
+        // Beginning again would replace what the other process has just written.
+        { retryable: false },
+      )
+    }
+    // Crash from here on: the commit stands, with the offsets that an appending run goes on from.
+    const { version, attemptCount, schemaChanges } = outcome
+    metrics.commits++
+    metrics.conflicts += attemptCount - 1
+    countCut(metrics, taken, overwriter.files)
+    publish('commit:committed', {
+      pipeline,
+      version,
+      rowCount: taken.rows,
+      fileCount: taken.files,
+      sizeBytes: taken.bytesWritten,
+      reason: this.lastReason,
+      durationMs: runtime.monotonicMs() - startedMs,
+      attemptCount,
+      ranges: tableProgress.ranges(),
+    })
+    if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })
+    await keepUpLog(this.writer, pipeline, version, runtime)
+    this.groupOffsets.commit(tableProgress.positions())
+  }
+
+  abandon(): void {
+    this.context.tableProgress.forgetCommits()
+  }
+
+  settle(): Promise<void> {
+    return this.groupOffsets.settle()
+  }
+}
