@@ -171,7 +171,9 @@ export class TableOverwriter {
 
   private movedOffset(offsets: ReadonlyMap<string, bigint>): string | null {
     for (const appId of offsets.keys()) {
-      if (this.table.state.txns.get(appId)?.version !== this.offsetsBefore.get(appId)) return appId
+      const now = this.table.state.txns.get(appId)?.version
+      // One that has expired meanwhile was moved by nobody.
+      if (now !== undefined && now !== this.offsetsBefore.get(appId)) return appId
     }
     return null
   }

@@ -41,6 +41,11 @@ export function assertBounded(config: PipelineConfig, options: RunOptions): void
   )
 }
 
+/** Begun again, a run that ends by time would replace the table by the rows of what time is left. */
+export function mayBeginAgain(config: PipelineConfig, options: RunOptions): boolean {
+  return config.delta.writeMode !== 'overwrite' || options.untilLatest === true
+}
+
 export class OverwriteSink implements EpochSink {
   readonly recordsStart = false
   private readonly context: SinkContext

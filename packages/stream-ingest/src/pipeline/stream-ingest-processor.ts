@@ -14,7 +14,7 @@ import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
 import { openTable } from './open-table.ts'
-import { assertBounded } from './overwrite-sink.ts'
+import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
 
 export interface ProcessingResult {
@@ -203,7 +203,7 @@ export class StreamIngestProcessor {
       hasStarted ||= result !== null
       if ((this.metrics.get(config.name)?.commits ?? 0) > commitsBefore) failureCount = 1
       const isOver = options.signal?.aborted === true || !error.isRetryable() || !hasStarted
-      if (isOver || failureCount > maxRetries) {
+      if (isOver || !mayBeginAgain(config, options) || failureCount > maxRetries) {
         publish('pipeline:failed', { pipeline: config.name, error })
         return { ...outcome, result }
       }

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import {
   checkTable,
   DeltaTable,
+  formatDataType,
   MemoryObjectStore,
   type ObjectStore,
   readCommit,
@@ -239,6 +240,55 @@ suite('`overwrite`', () => {
     const result = await setting.run(OVERWRITE)
     assert.equal(result.success, true)
     assert.deepEqual(await rowPlaces(setting.table), places(0, 9))
+    await setting.assertSound()
+  })
+
+  test('that ends by time does not start over with the time that is left', async () => {
+    const setting = new Setting()
+    setting.produce(0, 0, 9)
+    await setting.run('write_mode: append')
+    const version = await setting.version()
+    setting.fault = ({ operation, key }) =>
+      operation === 'put' && key.endsWith('.parquet') ? { kind: 'throttled' } : undefined
+    const { failures } = await setting.run(OVERWRITE, { runtimeLimitMs: 60_000 })
+    assert.equal(failures[0]?.error.code, 'STORE_THROTTLED')
+    assert.equal(await setting.version(), version)
+  })
+
+  test('that is to read to the end and has no time for it leaves the table as it was', async () => {
+    const setting = new Setting()
+    setting.produce(0, 0, 9)
+    await setting.run('write_mode: append')
+    const version = await setting.version()
+    setting.fault = ({ operation }) => {
+      if (operation === 'put') setting.runtime.nowMs += 60_000
+      return undefined
+    }
+    const { failures } = await setting.run(OVERWRITE, { untilLatest: true, runtimeLimitMs: 60_000 })
+    assert.equal(failures[0]?.error.code, 'OVERWRITE_UNFINISHED')
+    assert.equal(await setting.version(), version)
+  })
+
+  test('brings the columns of all of its messages in its one commit', async () => {
+    const setting = new Setting()
+    setting.produce(0, 0, 4)
+    await setting.run('write_mode: append')
+    const version = await setting.version()
+    const more = ['{"id":4,"n":1}', '{"id":5,"s":"x"}', '{"id":6,"n":"text"}', '{"id":7,"o":{"a":true}}']
+    for (const value of more) {
+      // One message an epoch, so that each is planned on what those before have brought.
+      setting.kafka.produce('t', 0, [{ value, timestampMs: NOW_MS }])
+    }
+    const result = await setting.run(`${OVERWRITE}\nmerge_schema: true`, {
+      untilLatest: true,
+      processing: '{ batch_size: 1, on_bad_record: skip }',
+    })
+    assert.equal(result.success, true)
+    assert.deepEqual([result.metrics.rows, result.metrics.badRecords], [7, 1])
+    const { state } = (await DeltaTable.open(setting.table, { runtime: setting.runtime }))!
+    assert.equal(state.version, version + 1)
+    const added = state.schema.fields.slice(-3).map(f => `${f.name}: ${formatDataType(f.type)}`)
+    assert.deepEqual(added, ['n: long', 's: string', 'o: struct<a: boolean>'])
     await setting.assertSound()
   })
 
