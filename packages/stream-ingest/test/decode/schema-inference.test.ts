@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { field, primitive, struct } from '@stream-ingest/delta'
+import { BatchBuilder } from '@stream-ingest/delta/column'
+import { resolveTableLayout } from '../../src/config/table-layout.ts'
+import { createJsonDecoder } from '../../src/decode/json-decoder.ts'
 import { MERGED_DEPTH_MAX, MERGED_FIELDS_MAX, MERGED_NAME_MAX } from '../../src/decode/schema-inference.ts'
+import { encodeRecordBatch } from '../../src/kafka/record-batch-encoder.ts'
+import { Epoch } from '../../src/pipeline/epoch.ts'
+import { RecordQueue } from '../../src/pipeline/record-queue.ts'
 import { at, decimalOf, listOf, mapOf, scalar, structOf } from './decode-harness.ts'
 import { MergeHarness, PLAIN_RULES } from './merge-harness.ts'
 
@@ -46,28 +53,33 @@ suite('a new field', () => {
     })
   }
 
-  test('is found in structs, elements of lists and values of maps that the schema knows', () => {
-    const one = structOf('s', [scalar('x', 'long')])
+  test('is found in structs, elements of lists and values of maps that the schema knows, each by itself', () => {
     const fields = [
-      one,
+      structOf('s', [scalar('x', 'long')]),
       listOf('l', structOf('element', [scalar('x', 'long')])),
       mapOf('m', structOf('value', [scalar('x', 'long')])),
     ]
     const harness = new MergeHarness({ fields })
-    const types = (inner: string) =>
-      `s: struct<${inner}>, l: array<struct<${inner}>>, m: map<string, struct<${inner}>>`
-    assert.equal(
-      harness.append('{"s":{"x":1,"y":2},"l":[{"x":1},{"y":2}],"m":{"k":{"x":1},"j":{"y":2}}}'),
-      null,
-    )
-    assert.equal(harness.columns, types('x: long, y: long'))
+    const expected = ['struct<x: long>', 'array<struct<x: long>>', 'map<string, struct<x: long>>']
+    const payloads = ['{"s":{"x":1,"y":2}}', '{"l":[{"x":1},{"y":2}]}', '{"m":{"k":{"x":1},"j":{"y":2}}}']
+    for (const [i, payload] of payloads.entries()) {
+      assert.equal(harness.append(payload), null)
+      expected[i] = expected[i]!.replace('x: long', 'x: long, y: long')
+      assert.equal(harness.columns, `s: ${expected[0]}, l: ${expected[1]}, m: ${expected[2]}`)
+    }
     assert.deepEqual(harness.take(), [
+      { s: { x: 1n, y: 2n }, l: null, m: null },
       {
-        s: { x: 1n, y: 2n },
+        s: null,
         l: [
           { x: 1n, y: null },
           { x: null, y: 2n },
         ],
+        m: null,
+      },
+      {
+        s: null,
+        l: null,
         m: [
           ['k', { x: 1n, y: null }],
           ['j', { x: null, y: 2n }],
@@ -289,4 +301,89 @@ suite('a field that cannot become a column makes its record bad', () => {
     assert.equal(harness.append('{"id":1}'), null)
     assert.deepEqual(harness.take(), [{ id: 1n }])
   })
+})
+
+suite('the decoder', () => {
+  const fields = [
+    scalar('id', 'long'),
+    structOf('s', [scalar('x', 'long')]),
+    scalar('picked', 'long', { source: at('p', 'id') }),
+  ]
+  const meets = (payload: string, leftOut?: ReadonlySet<string>): boolean => {
+    const batch = new BatchBuilder(struct(fields.map(f => field(f.name, f.type))))
+    const decoder = createJsonDecoder(fields, batch.columns, leftOut === undefined ? {} : { leftOut })
+    const bytes = Buffer.from(`${payload}"after"`)
+    assert.equal(decoder.decode(bytes, 0, bytes.length - 7), null, payload)
+    return decoder.metUnknownField
+  }
+
+  test('meets an unknown field where it holds a value, and only where it was asked to', () => {
+    const leftOut = new Set(['known', 'é'])
+    const unknown = [
+      '{"u":0}',
+      '{"u":""}',
+      '{"u":[null,[{"a":[false]}]]}',
+      '{"s":{"y":-1}}',
+      '{"id":1,"\\u0075":"x"}',
+      '{"u":[{},"a"]}',
+      '{ "u" : { "a" : true } }',
+    ]
+    for (const payload of unknown) {
+      assert.equal(meets(payload, leftOut), true, payload)
+      assert.equal(meets(payload), false, payload)
+    }
+    const known = [
+      '{}',
+      '{"id":1,"s":{"x":2}}',
+      '{"u":null}',
+      '{"u":[[],{}]}',
+      '{"u":{"null":null,"t":[ null , null ]}}',
+      '{"s":{"y":{ "z" : null }}}',
+      '{"known":1}',
+      '{"KNOWN":1,"É":2}',
+      '{"\\u00e9":1}',
+      '{"p":{"id":1,"name":"n"}}',
+    ]
+    for (const payload of known) assert.equal(meets(payload, leftOut), false, payload)
+  })
+})
+
+test('an epoch stops behind the record that changes its columns, so that its size is looked at', () => {
+  const layout = resolveTableLayout({
+    schema: struct([field('id', primitive('long'))]),
+    fields: [scalar('id', 'long')],
+    partitionColumns: [],
+    derive: [],
+    metadataColumns: new Map(),
+  })
+  const epoch = new Epoch(layout, 'skip', 10, () => PLAIN_RULES)
+  const queue = new RecordQueue(1 << 20)
+  const records = ['{"id":1}', '{"id":2,"a":1}', '{"id":3}', '{"b":1}'].map(value => ({
+    value,
+    timestampMs: 0,
+  }))
+  const topicPartition = { topic: 't', topicId: 't', partition: 0 }
+  const batches = [encodeRecordBatch(records, { baseOffset: 0n })]
+  queue.push([
+    {
+      topicPartition,
+      batches,
+      fromOffset: 0n,
+      nextOffset: 4n,
+      endOffset: 4n,
+      sizeBytes: 0,
+      abortedRecordCount: 0,
+    },
+  ])
+  const counts: number[] = []
+  while (queue.advanceBatch()) {
+    assert.equal(epoch.appendRecords(queue, 100, 0), null)
+    counts.push(epoch.messageCount)
+  }
+  assert.deepEqual(counts, [2, 4])
+  const cut = epoch.cut()
+  assert.deepEqual(
+    cut.schemaChanges.map(change => change.path),
+    ['a', 'b'],
+  )
 })
