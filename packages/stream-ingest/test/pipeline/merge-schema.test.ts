@@ -304,6 +304,26 @@ suite('a pipeline with merge_schema', () => {
     }
   })
 
+  test('replaces the rows of a table that grows in one commit', async () => {
+    const world = new World()
+    world.produce(['{"id":1,"a":1}', '{"id":2}', '{"id":3,"b":{"c":1}}', '{"id":4,"b":{"d":"x"}}'])
+    assert.deepEqual((await world.run({ processing: '{ batch_size: 1 }' })).result.errors, [])
+    world.produce(['{"id":5,"e":true}'])
+    const { result, evolved } = await world.run({
+      delta: 'write_mode: overwrite',
+      processing: '{ batch_size: 1 }',
+    })
+    assert.deepEqual(result.errors, [])
+    assert.equal(evolved.length, 1)
+    assert.deepEqual(await world.rows(), [
+      { id: 1n, a: 1n },
+      { id: 2n },
+      { id: 3n, b: { c: 1n, d: null } },
+      { id: 4n, b: { c: null, d: 'x' } },
+      { id: 5n, e: true },
+    ])
+  })
+
   test('takes any name where the table maps its columns', async () => {
     const world = new World()
     const schema = struct([field('id', primitive('long'))])
