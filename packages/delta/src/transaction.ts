@@ -109,8 +109,7 @@ export async function commitTransaction(
     if (put === 'created' && runtime.now() - tipReadAtMs > COMMIT_STALE_AFTER_MS) {
       // Log cleanup may have removed this version while we slept, and then `created` says nothing.
       // Crash here: as above; a commit below a checkpoint is one that no reader sees.
-      const tail = await listTail(store, version)
-      if (tail.newestVersion > version) return conflictOf(version, { kind: 'log-cleaned', version })
+      if (await isCleanedAway(store, version)) return conflictOf(version, { kind: 'log-cleaned', version })
     }
     if (put === 'created')
       return { status: 'committed', state: advanceTableState(tip, version, actions), attemptCount: attempt }
@@ -150,6 +149,18 @@ export function assertRemovable({ metadata }: TableState, tableUri: string): voi
     `rows of ${tableUri} cannot be removed: its property \`delta.appendOnly\` is true`,
     { context: { table: tableUri } },
   )
+}
+
+/**
+ * Was there a commit of this version before the one that we have just made?
+ *
+ * Cleanup deletes the oldest commits first and never the newest, so that where the commit before ours is still there,
+ * ours was the first of its version, whatever has been committed on top of it since.
+ */
+async function isCleanedAway(store: ObjectStore, version: number): Promise<boolean> {
+  if ((await store.head(formatCommitPath(version - 1))) !== null) return false
+  const tail = await listTail(store, version)
+  return tail.newestVersion > version
 }
 
 function conflictOf(winner: number, reason: ConflictReason): CommitOutcome {

@@ -231,6 +231,24 @@ test('a version below a checkpoint that others made while we slept is no commit 
   assert.equal((await DeltaTable.open(store))!.state.txns.has('ours:0'), false)
 })
 
+test('a writer that slept keeps its commit although others commit on top of it before it looks', async () => {
+  const { store, runtime, faults } = setUp()
+  const ours = await createEvents(store, runtime)
+  const other = (await DeltaTable.open(store, { runtime: testRuntime(undefined, 2) }))!
+  const files = await uploadEvents(ours, [1])
+  await runtime.delay(COMMIT_STALE_AFTER_MS + 1)
+  // The other one's turn comes between our put and our look at the log.
+  const look = formatCommitPath(0)
+  faults.add('head', { kind: 'slow', delayMs: 1 }, key => key === look)
+  const [outcome] = await Promise.all([
+    ours.append({ ...files, txns: [{ appId: 'ours:0', version: 1n }] }),
+    appendEvents(other, [2], 'other:0', 1n),
+  ])
+  assert.equal(outcome.status, 'committed')
+  assert.equal((await DeltaTable.open(store))!.state.version, 2)
+  assert.equal(faults.pendingCount, 0)
+})
+
 suite('a table with in-commit timestamps and row tracking', () => {
   test('gets timestamps that grow although the clock stands still', async () => {
     const { store, runtime } = setUp()

@@ -41,7 +41,7 @@ const APP_ID = 'round-trip'
 const ROWS_PER_FILE = 7
 const FILES_PER_APPEND = 3
 /** A table with more is not copied and held in memory. */
-const ROWS_MAX = 300_000
+const ROWS_MAX = 50_000
 const MS_PER_DAY = 86_400_000
 
 /** What the table holds, as one engine sees it. */

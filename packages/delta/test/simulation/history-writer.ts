@@ -48,6 +48,10 @@ export class HistoryWriter {
     this.#idBase = BigInt(name.split('-')[1]!) * 1_000_000n
   }
 
+  async create(): Promise<void> {
+    await this.#open()
+  }
+
   async run(stepCount: number): Promise<void> {
     for (let step = 0; step < stepCount; step++) {
       try {

@@ -119,8 +119,9 @@ export class History {
   /** Several writers at once, each for some steps, on a store that fails; then peace, in which the table is compared. */
   async run(roundCount: number, stepCount: number): Promise<void> {
     const writers = Array.from({ length: 2 + this.pick(3) }, (_, i) => new HistoryWriter(this, `writer-${i}`))
+    await writers[0]!.create()
     for (let round = 0; round < roundCount; round++) {
-      // The table is created in peace, so that there is something to break.
+      // The first steps are in peace, so that there is something to break.
       this.#isFaulty = round > 0
       await Promise.all(writers.map(writer => writer.run(round === 0 ? 1 : stepCount)))
       this.#isFaulty = false
