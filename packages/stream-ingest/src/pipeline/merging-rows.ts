@@ -63,10 +63,13 @@ export class MergingRows {
     const outcome = this.writer.append(view, index, origin)
     if (outcome === null) return null
     if (outcome !== UNKNOWN_FIELD && outcome.code !== 'RECORD_INVALID') return outcome
-    const start = view.valueStart[index]!
-    if (this.askRules === null || start < 0) return outcome === UNKNOWN_FIELD ? null : outcome
-    const payload = shapeOfPayload(view.bytes, start, view.valueEnd[index]!)
     const { currentLayout, settled, askRules } = this
+    const start = view.valueStart[index]!
+    if (askRules === null || start < 0) {
+      assert(outcome !== UNKNOWN_FIELD, 'nobody asked for unknown fields')
+      return outcome
+    }
+    const payload = shapeOfPayload(view.bytes, start, view.valueEnd[index]!)
     const inference =
       payload === null ? UNCHANGED : inferLayout(currentLayout, payload, settled.schema, askRules())
     if (outcome === UNKNOWN_FIELD) {

@@ -150,6 +150,17 @@ suite('a new field', () => {
       [20455, 20456],
     )
   })
+
+  test('is taken up with all that is around what a derived column reads', () => {
+    const harness = new MergeHarness({ derive: [{ name: 'date', from: 'payload.order.at', as: 'date' }] })
+    assert.equal(harness.append('{"order":{"at":"2026-01-02T03:04:05Z","total":1}}'), null)
+    assert.equal(harness.append('{"order":{"at":1767484800000}}')?.code, undefined)
+    assert.equal(harness.columns, 'date: date, order: struct<at: string, total: long>')
+    assert.deepEqual(harness.take(), [
+      { date: 20455, order: { at: '2026-01-02T03:04:05Z', total: 1n } },
+      { date: 20457, order: { at: '1767484800000', total: null } },
+    ])
+  })
 })
 
 suite('a number that its column does not hold', () => {

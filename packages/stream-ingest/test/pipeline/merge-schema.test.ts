@@ -4,6 +4,7 @@ import {
   checkTable,
   createTable,
   DeltaTable,
+  decimal,
   field,
   formatDataType,
   loadSnapshot,
@@ -322,6 +323,24 @@ suite('a pipeline with merge_schema', () => {
       { id: 4n, b: { c: null, d: 'x' } },
       { id: 5n, e: true },
     ])
+  })
+
+  test('widens types further where the table has the feature, and reads older files on', async () => {
+    const world = new World()
+    const schema = struct([field('n', primitive('integer')), field('d', decimal(5, 2))])
+    const properties = { 'delta.enableTypeWidening': 'true' }
+    await createTable(world.table, { schema, partitionColumns: [], properties }, runtime)
+    const parts = { delta: 'metadata_columns: false' }
+    for (const payload of ['{"n":1,"d":1.25}', '{"n":3000000000,"d":123456.789}']) {
+      world.produce([payload])
+      assert.deepEqual((await world.run(parts)).result.errors, [])
+    }
+    assert.equal(await world.columns(), 'n: long, d: decimal(9,3)')
+    const rows = (await world.rows()).sort((a, b) => Number(a.n) - Number(b.n))
+    assert.deepEqual(
+      rows.map(row => row.n),
+      [1n, 3000000000n],
+    )
   })
 
   test('takes any name where the table maps its columns', async () => {
