@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { type CheckReport, checkTable, type Finding } from '@stream-ingest/delta'
+import {
+  type CheckReport,
+  checkTable,
+  type Finding,
+  type ObjectStore,
+  resolveVersionAt,
+} from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatCount } from './format.ts'
@@ -29,11 +35,12 @@ export async function checkCommand(
 ): Promise<number> {
   const { store, openForeign, close } = await openStoreOf(table, options, io)
   try {
+    const version = options.version ?? (await versionAt(store, options.at))
     const report = await checkTable(store, {
       deep: options.deep === true,
       openForeign,
       nowMs: io.runtime.now(),
-      ...(options.version === undefined ? {} : { version: options.version }),
+      ...(version === undefined ? {} : { version }),
     })
     const text =
       options.json === true
@@ -44,6 +51,10 @@ export async function checkCommand(
   } finally {
     await close()
   }
+}
+
+async function versionAt(store: ObjectStore, at: number | undefined): Promise<number | undefined> {
+  return at === undefined ? undefined : ((await resolveVersionAt(store, at)) ?? undefined)
 }
 
 /** The form of this document is a promise: fields are only ever added. */

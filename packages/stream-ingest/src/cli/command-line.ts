@@ -72,6 +72,9 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addRead(program, io, setExitCode)
   addExplain(program, io, setExitCode)
   addCheck(program, io, setExitCode)
+  addOptimize(program, io, setExitCode)
+  addVacuum(program, io, setExitCode)
+  addCheckpoint(program, io, setExitCode)
   return program
 }
 
@@ -171,11 +174,17 @@ function killOptions(io: CommandIo): ProcessorOptions {
 
 /** Tables are named by path or URI, or by a configuration file. */
 function withTableOptions(command: Command): Command {
+  return withNewestTableOptions(command)
+    .option('--version <number>', 'the table at this version', parseCount)
+    .option('--at <time>', 'the table at this time: 2026-11-22T14:00:00Z', parseTime)
+}
+
+/** The same without a choice of the version: what changes a table changes the newest one. */
+function withNewestTableOptions(command: Command): Command {
   return command
     .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
     .option('--endpoint <url>', 'of an S3-compatible server')
     .option('--region <name>', 'of the bucket; default: AWS_REGION, else us-east-1')
-    .option('--version <number>', 'the table at this version', parseCount)
     .option('--json', 'print one JSON document')
 }
 
@@ -186,10 +195,17 @@ function addInspect(program: Command, io: CommandIo, setExitCode: (code: number)
       .command('table')
       .description('version, schema, files, size, offsets')
       .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
-  ).action(async (table: string, options) => {
-    const { inspectTableCommand } = await import('./inspect-table.ts')
-    setExitCode(await inspectTableCommand(table, options, io))
-  })
+  )
+    .option('--history', 'the versions that the log holds, the newest first')
+    .option('--files', 'the live files')
+    .option('--schema', 'every column with its type, and what the table says of it')
+    .option('--offsets', 'every offset that is committed with the data')
+    .option('--action <version>', 'the actions of one commit', parseCount)
+    .option('--limit <count>', 'at most this many versions or files', parseCount)
+    .action(async (table: string, options) => {
+      const { inspectTableCommand } = await import('./inspect-table.ts')
+      setExitCode(await inspectTableCommand(table, options, io))
+    })
 }
 
 function addRead(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
@@ -220,6 +236,84 @@ function addCheck(program: Command, io: CommandIo, setExitCode: (code: number) =
       const { checkCommand } = await import('./check.ts')
       setExitCode(await checkCommand(table, options, io))
     })
+}
+
+function addOptimize(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  withNewestTableOptions(
+    program
+      .command('optimize')
+      .description('put small files together, and apply deletion vectors')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  )
+    .option('--target-size <size>', 'of the new files: 128MiB', parseSize)
+    .option('--min-files <count>', 'leave a partition alone that has fewer small files', parseCount)
+    .option('--quiet-for <duration>', 'leave a partition alone whose newest file is younger', parseDuration)
+    .addOption(
+      new Option('--codec <codec>', 'of the new files').choices([
+        'snappy',
+        'zstd',
+        'gzip',
+        'lz4_raw',
+        'none',
+      ]),
+    )
+    .option('--dry-run', 'say what would be done')
+    .action(async (table: string, options) => {
+      const { optimizeCommand } = await import('./optimize.ts')
+      setExitCode(await optimizeCommand(table, { ...options, quiet: options.quietFor }, io))
+    })
+}
+
+function addVacuum(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  withNewestTableOptions(
+    program
+      .command('vacuum')
+      .description('delete files that are no part of the table any more')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  )
+    .option(
+      '--retention <duration>',
+      'keep what was in the table more recently; default: as the table says, 168h',
+      parseDuration,
+    )
+    .option('--allow-short-retention', 'shorter than the table says, a day at least')
+    .option('--dry-run', 'say what would be done')
+    .action(async (table: string, options) => {
+      const { vacuumCommand } = await import('./vacuum.ts')
+      setExitCode(await vacuumCommand(table, options, io))
+    })
+}
+
+function addCheckpoint(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  withNewestTableOptions(
+    program
+      .command('checkpoint')
+      .description('write the checkpoint of the newest version')
+      .argument('<table>', 'path, file:// or s3:// URI, or a configuration file'),
+  )
+    .option('--dry-run', 'say what would be done')
+    .action(async (table: string, options) => {
+      const { checkpointCommand } = await import('./checkpoint.ts')
+      setExitCode(await checkpointCommand(table, options, io))
+    })
+}
+
+/** With a zone, or in UTC. */
+function parseTime(text: string): number {
+  const isTime = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/.test(text)
+  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/.test(text.slice(10))
+  const ms = isTime ? Date.parse(text.length > 10 && !hasZone ? `${text}Z` : text) : Number.NaN
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('expected a time: 2026-11-22T14:00:00Z.')
+  return ms
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { b: 1, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
+
+function parseSize(text: string): number {
+  const match = /^(\d{1,9}(?:\.\d+)?)(b|kib|mib|gib)$/i.exec(text)
+  const sizeBytes = match === null ? 0 : Math.round(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!)
+  if (sizeBytes < 1) throw new InvalidArgumentError('expected a size with its unit: 64MiB, 1GiB.')
+  return sizeBytes
 }
 
 function parseCount(text: string): number {

@@ -7,6 +7,7 @@ import {
   type Action,
   type CommitInfo,
   formatDataType,
+  formatJson,
   parseJson,
   readCommit,
   type Snapshot,
@@ -14,12 +15,22 @@ import {
 import { EXIT_CODES } from '../error.ts'
 import { type ColumnSummary, type FileSummary, FileSummaryBuilder } from './column-summary.ts'
 import { type CommandIo, writeText } from './command-io.ts'
-import { formatBytes, formatCount, formatDuration } from './format.ts'
+import { formatBytes, formatCount, formatDuration, formatTime } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openTable, type TableOptions } from './open-table.ts'
-import { formatTableHeader, formatTableRow, layOutTable, type TextColumn } from './text-table.ts'
+import { FILES_DEFAULT, formatFiles, formatSchema, listFiles } from './table-files.ts'
+import { formatHistory, HISTORY_DEFAULT, readActions, readHistory } from './table-history.ts'
+import { formatTable, type TextColumn } from './text-table.ts'
 
 export interface InspectTableOptions extends TableOptions {
+  readonly history?: boolean
+  readonly files?: boolean
+  readonly schema?: boolean
+  readonly offsets?: boolean
+  /** The version whose actions are shown. */
+  readonly action?: number
+  /** Of versions and of files. */
+  readonly limit?: number
   readonly json?: boolean
 }
 
@@ -29,7 +40,8 @@ const COMMITS_SEARCHED_MAX = 20
 const OFFSETS_SHOWN_MAX = 20
 
 /**
- * Prints the table's version, protocol, files, columns and offsets.
+ * Prints the table's version, protocol, files, columns and offsets; or, with options, the parts that they name. With
+ * `json` the parts are added to the document.
  *
  * @param table path, URI or configuration file
  * @returns the exit code
@@ -45,11 +57,21 @@ export async function inspectTableCommand(
     const commit = await readCommit(snapshot.store, snapshot.version)
     const timestampMs = await versionTimestampMs(snapshot, commit)
     if (options.json === true) {
-      await writeText(io.stdout, formatJsonDocument(inspectDocument(snapshot, files, timestampMs)))
-    } else {
-      const topics = await topicNames(snapshot, commit)
-      await writeText(io.stdout, formatOverview(snapshot, files, timestampMs, topics, io))
+      const document = {
+        ...inspectDocument(snapshot, files, timestampMs),
+        ...(await partsDocument(snapshot, options)),
+      }
+      await writeText(io.stdout, formatJsonDocument(document))
+      return EXIT_CODES.ok
     }
+    const topics = await topicNames(snapshot, commit)
+    const parts = await formatParts(snapshot, topics, options, io)
+    await writeText(
+      io.stdout,
+      parts.length === 0
+        ? formatOverview(snapshot, files, timestampMs, topics, io)
+        : [formatHead(snapshot, files, timestampMs, io.runtime.now()), ...parts].join('\n'),
+    )
     return EXIT_CODES.ok
   } finally {
     await close()
@@ -71,6 +93,57 @@ async function versionTimestampMs(
   if (noted !== undefined) return noted
   const name = String(version).padStart(20, '0')
   return (await store.head(`_delta_log/${name}.json`))?.lastModifiedMs ?? null
+}
+
+/** What the options ask for, in the order of the help. */
+async function formatParts(
+  snapshot: Snapshot,
+  topics: ReadonlyMap<string, string>,
+  options: InspectTableOptions,
+  io: CommandIo,
+): Promise<string[]> {
+  const width = widthOf(io)
+  const { schema, metadata } = snapshot.state
+  const parts: string[] = []
+  if (options.history === true) {
+    parts.push(formatHistory(await readHistory(snapshot, options.limit ?? HISTORY_DEFAULT), width))
+  }
+  if (options.files === true) {
+    parts.push(formatFiles(await listFiles(snapshot, options.limit ?? FILES_DEFAULT), width))
+  }
+  if (options.schema === true) parts.push(formatSchema(schema, metadata.partitionColumns, width))
+  if (options.offsets === true) {
+    const offsets = formatOffsets(snapshot, topics, width, Number.POSITIVE_INFINITY)
+    parts.push(...(offsets.length === 0 ? ['no offsets\n'] : offsets))
+  }
+  if (options.action !== undefined) {
+    const actions = await readActions(snapshot, options.action)
+    parts.push(actions.map(action => `${formatJson(action)}\n`).join(''))
+  }
+  return parts
+}
+
+/** Empty where no option asks for more. */
+async function partsDocument(
+  snapshot: Snapshot,
+  options: InspectTableOptions,
+): Promise<Record<string, unknown>> {
+  const parts: Record<string, unknown> = {}
+  if (options.history === true) {
+    const { entries, isCleaned } = await readHistory(snapshot, options.limit ?? HISTORY_DEFAULT)
+    parts.history = entries
+    parts.historyCleaned = isCleaned
+  }
+  if (options.files === true) {
+    parts.fileList = (await listFiles(snapshot, options.limit ?? FILES_DEFAULT)).entries
+  }
+  if (options.action !== undefined) parts.actions = await readActions(snapshot, options.action)
+  return parts
+}
+
+/** Of the terminal; a pipe has none. */
+function widthOf({ stdout }: CommandIo): number | undefined {
+  return stdout.isTTY === true ? stdout.columns : undefined
 }
 
 /** The form of this document is a promise: fields are only ever added. */
@@ -112,11 +185,11 @@ function formatOverview(
   topics: ReadonlyMap<string, string>,
   io: CommandIo,
 ): string {
-  const width = io.stdout.isTTY === true ? io.stdout.columns : undefined
+  const width = widthOf(io)
   return [
     formatHead(snapshot, files, timestampMs, io.runtime.now()),
     formatColumns(files.columns, width),
-    ...formatOffsets(snapshot, topics, width),
+    ...formatOffsets(snapshot, topics, width, OFFSETS_SHOWN_MAX),
   ].join('\n')
 }
 
@@ -187,24 +260,20 @@ function formatOffsets(
   { state }: Snapshot,
   topics: ReadonlyMap<string, string>,
   width: number | undefined,
+  shownMax: number,
 ): string[] {
   const txns = [...state.txns.values()].toSorted((a, b) => compareAppIds(a.appId, b.appId))
   if (txns.length === 0) return []
   const rows = txns
-    .slice(0, OFFSETS_SHOWN_MAX)
+    .slice(0, shownMax)
     .map(({ appId, version, lastUpdated }) => [
       describeApp(appId, topics),
       formatCount(version),
       lastUpdated === undefined ? '–' : formatTime(lastUpdated),
     ])
   const more = txns.length - rows.length
-  const rest = more === 0 ? '' : `… ${formatCount(more)} more (--json lists all)\n`
+  const rest = more === 0 ? '' : `… ${formatCount(more)} more (--offsets lists all)\n`
   return [formatTable(OFFSET_COLUMNS, rows, width) + rest]
-}
-
-function formatTable(columns: readonly TextColumn[], rows: readonly string[][], width?: number): string {
-  const layout = layOutTable(columns, rows, width)
-  return formatTableHeader(layout) + rows.map(row => formatTableRow(layout, row)).join('')
 }
 
 /** `<pipeline>:<topic id>:<partition>`, the form of the offsets that this product commits. */
@@ -277,9 +346,4 @@ function formatShare(share: number): string {
 
 function countOf(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
-}
-
-/** `2026-11-22 14:02:10 UTC` */
-function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }

@@ -12,6 +12,7 @@ import {
   openStore,
   type Snapshot,
 } from '@stream-ingest/delta'
+import { ConfigError } from '../error.ts'
 import { openTableStore } from '../pipeline/table-store.ts'
 import type { CommandIo } from './command-io.ts'
 import { loadConfig, pipelineOf } from './load-config.ts'
@@ -25,6 +26,8 @@ export interface TableOptions {
   readonly region?: string
   /** Default: the newest. */
   readonly version?: number
+  /** In place of `version`: the newest version of this time (epoch milliseconds) or before. */
+  readonly at?: number
 }
 
 export interface OpenedStore {
@@ -55,7 +58,7 @@ export async function openTable(table: string, options: TableOptions, io: Comman
   try {
     const snapshot = await loadSnapshot(store, {
       nowMs: io.runtime.now(),
-      ...(options.version === undefined ? {} : { version: options.version }),
+      ...wantedVersion(options),
     })
     if (snapshot === null) {
       throw new DeltaLakeError('DELTA_TABLE_NOT_FOUND', `there is no Delta table at \`${store.uri}\``, {
@@ -66,6 +69,19 @@ export async function openTable(table: string, options: TableOptions, io: Comman
   } catch (error) {
     await opened.close()
     throw error
+  }
+}
+
+/** @throws ConfigError `CONFIG_USAGE` where both are asked for */
+function wantedVersion({ version, at }: TableOptions): { version?: number; timestampMs?: number } {
+  if (version !== undefined && at !== undefined) {
+    throw new ConfigError('CONFIG_USAGE', '`--version` and `--at` cannot both be given', {
+      hint: 'name a version or a time',
+    })
+  }
+  return {
+    ...(version === undefined ? {} : { version }),
+    ...(at === undefined ? {} : { timestampMs: at }),
   }
 }
 

@@ -66,6 +66,16 @@ export function formatTableHeader(layout: TextTableLayout): string {
     : header
 }
 
+/** A whole table whose widths suit its rows. */
+export function formatTable(
+  columns: readonly TextColumn[],
+  rows: readonly (readonly string[])[],
+  lineWidth?: number,
+): string {
+  const layout = layOutTable(columns, rows, lineWidth)
+  return formatTableHeader(layout) + rows.map(row => formatTableRow(layout, row)).join('')
+}
+
 export function formatTableRow(layout: TextTableLayout, cells: readonly string[]): string {
   return line(layout, cells)
 }

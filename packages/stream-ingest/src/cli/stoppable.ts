@@ -1,0 +1,29 @@
+/**
+ * Long verbs that end at a request to stop: the first one lets them stop where nothing is half done, a second one leaves at
+ * once.
+ *
+ * @module
+ */
+import { EXIT_CODES } from '../error.ts'
+import type { CommandIo } from './command-io.ts'
+
+/** What `work` came to; `interrupted` where it was stopped. Says so on stderr. */
+export async function stoppable<T>(
+  io: CommandIo,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T | 'interrupted'> {
+  const controller = new AbortController()
+  const unsubscribe = io.onStopSignal(() => {
+    if (controller.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    controller.abort()
+  })
+  try {
+    return await work(controller.signal)
+  } catch (error) {
+    if (!controller.signal.aborted || error !== controller.signal.reason) throw error
+    io.stderr.write('stopped: what was committed or deleted before stands, the rest is as it was\n')
+    return 'interrupted'
+  } finally {
+    unsubscribe()
+  }
+}
