@@ -18,7 +18,6 @@
 import {
   array,
   type DataType,
-  decimal,
   field,
   formatDataType,
   map,
@@ -34,6 +33,7 @@ import { decodeFieldOf, type TableColumn, type TableLayout } from '../config/tab
 import type { BadRecordReason } from './decoder.ts'
 import { boundedPath, pathSegment } from './found-value.ts'
 import { isEmpty, type NumberShape, type Shape, valuesShape } from './json-shape.ts'
+import { neededType, typeOfNumbers, unsettledType } from './number-type.ts'
 
 /** Fields of a table at any depth, from which on messages add none: random keys must not become columns without end. */
 export const MERGED_FIELDS_MAX = 1_000
@@ -42,10 +42,6 @@ export const MERGED_DEPTH_MAX = 32
 /** Characters of a field's name. */
 export const MERGED_NAME_MAX = 255
 
-/** Digits of the type for integers beyond 64 bits: the most that there are. */
-const WIDE_INTEGER = decimal(38, 0)
-const LONG_MIN = -(2n ** 63n)
-const LONG_MAX = 2n ** 63n - 1n
 /** Columns that the protocol adds to the changes of a table. PROTOCOL.md › Add CDC File. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set(['_change_type', '_commit_version', '_commit_timestamp'])
 
@@ -196,7 +192,7 @@ class SchemaInference {
       return { ...own, type: map(type.key, value.type, type.valueContainsNull), value }
     }
     if (shape.kind !== 'number' || own.unsignedBits !== undefined) return own
-    const wider = settled === null ? softType(type, shape) : this.settledType(type, shape)
+    const wider = settled === null ? unsettledType(type, shape) : this.settledType(type, shape)
     if (wider === null) return own
     this.widened.push({
       path: pathText(path),
@@ -324,38 +320,6 @@ class SchemaInference {
     }
     return fields
   }
-}
-
-function typeOfNumbers({ areIntegers, fitDouble, min, max, wholeDigits }: NumberShape): DataType {
-  if (!areIntegers) return primitive(fitDouble ? 'double' : 'string')
-  if (min >= LONG_MIN && max <= LONG_MAX) return primitive('long')
-  return wholeDigits <= WIDE_INTEGER.precision ? WIDE_INTEGER : primitive('string')
-}
-
-/** What a column of integers that no table has yet becomes instead. */
-function softType(type: DataType, shape: NumberShape): DataType | null {
-  if (type.kind !== 'primitive' || type.name !== 'long') return null
-  if (shape.hasFraction) return shape.fitDouble ? primitive('double') : null
-  if (shape.min >= LONG_MIN && shape.max <= LONG_MAX) return null
-  return shape.wholeDigits <= WIDE_INTEGER.precision ? WIDE_INTEGER : null
-}
-
-const INTEGER_BITS = { byte: 8n, short: 16n, integer: 32n, long: 64n } as const
-
-/** The narrowest type like the column's that holds the numbers; null where the column's does, or none does. */
-function neededType(type: DataType, shape: NumberShape): DataType | null {
-  if (type.kind === 'decimal') {
-    const scale = Math.max(type.scale, shape.scale)
-    const precision = Math.max(type.precision - type.scale, shape.wholeDigits) + scale
-    if (precision > 38 || (scale === type.scale && precision === type.precision)) return null
-    return decimal(precision, scale)
-  }
-  if (type.kind !== 'primitive' || !Object.hasOwn(INTEGER_BITS, type.name) || shape.hasFraction) return null
-  for (const [name, bits] of Object.entries(INTEGER_BITS)) {
-    const bound = 2n ** (bits - 1n)
-    if (shape.min >= -bound && shape.max < bound) return primitive(name as keyof typeof INTEGER_BITS)
-  }
-  return null
 }
 
 function typesByName(schema: StructType): ReadonlyMap<string, DataType> {
