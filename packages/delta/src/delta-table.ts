@@ -14,7 +14,7 @@ import { type CreateTableSpec, createTable } from './operation/create.ts'
 import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
 import { assertReadable } from './protocol.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
-import { loadSnapshot } from './snapshot.ts'
+import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { ObjectStore } from './store/object-store.ts'
 import type { TableState } from './table-state.ts'
 import { removeOf } from './tombstone.ts'
@@ -153,12 +153,16 @@ export class DeltaTable {
    * file that another writer adds or removes meanwhile is a conflict: the whole table is what was read.
    *
    * @throws DeltaLakeError `DELTA_TABLE_APPEND_ONLY`; `DELTA_TABLE_TOO_LARGE` above {@link OVERWRITE_REMOVES_MAX} live
-   *   files; `DELTA_TABLE_CHANGED` where the version that the table stands at is gone
+   *   files; `DELTA_TABLE_CHANGED` where the table is gone
    */
   async overwrite(request: AppendRequest, events?: CommitEvents): Promise<CommitOutcome> {
     assertRemovable(this.#state, this.store.uri)
     // Crash here: the request's files are unreferenced; VACUUM removes them. Nothing of the table has changed.
     const removes = await this.#liveTombstones()
+    if (removes === null) {
+      const { version } = this.#state
+      return { status: 'conflict', winner: version + 1, reason: { kind: 'log-cleaned', version } }
+    }
     const operationMetrics = {
       numRemovedFiles: String(removes.length),
       numRemovedBytes: String(removes.reduce((total, remove) => total + (remove.size ?? 0), 0)),
@@ -217,11 +221,17 @@ export class DeltaTable {
     }
   }
 
-  /** Tombstones of every live file, at the version that the table stands at. */
-  async #liveTombstones(): Promise<Remove[]> {
+  /** Tombstones of every live file, at the version that the table stands at; null where the log holds it no more. */
+  async #liveTombstones(): Promise<Remove[] | null> {
     const { version } = this.#state
     const nowMs = this.runtime.now()
-    const snapshot = await loadSnapshot(this.store, { version, nowMs })
+    let snapshot: Snapshot | null
+    try {
+      snapshot = await loadSnapshot(this.store, { version, nowMs })
+    } catch (error) {
+      if (error instanceof DeltaLakeError && error.code === 'DELTA_VERSION_NOT_FOUND') return null
+      throw error
+    }
     if (snapshot === null) {
       throw new DeltaLakeError('DELTA_TABLE_CHANGED', `the table ${this.store.uri} is gone`)
     }

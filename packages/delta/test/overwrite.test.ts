@@ -93,6 +93,27 @@ suite('an overwrite', () => {
     assert.equal(outcome.status === 'conflict' && outcome.reason.kind, 'txn')
   })
 
+  test('looks at the newest version where the log holds its own no more', async () => {
+    const { store, runtime } = setUp()
+    const table = await createEvents(store, runtime, { 'delta.checkpointInterval': '3' })
+    const other = (await DeltaTable.open(store, { runtime: testRuntime(undefined, 2) }))!
+    for (let i = 1; i <= 4; i++) {
+      await appendEvents(other, [i], 'o:0', BigInt(i))
+      await other.upkeep(encoder)
+    }
+    await store.delete([0, 1, 2].map(formatCommitPath))
+    const files = await uploadEvents(table, [7])
+    const outcome = await table.overwrite({ ...files, txns: [] })
+    assert.deepEqual(outcome, {
+      status: 'conflict',
+      winner: 1,
+      reason: { kind: 'log-cleaned', version: 0 },
+    })
+    await table.reload()
+    assert.equal((await table.overwrite({ ...files, txns: [] })).status, 'committed')
+    assert.deepEqual(await livePaths(store), [files.adds[0]!.path])
+  })
+
   test('is refused by a table that may only grow', async () => {
     const { store, runtime } = setUp()
     const table = await createEvents(store, runtime, { 'delta.appendOnly': 'true' })

@@ -1,6 +1,6 @@
 /**
  * One of the writers of a random history: it appends rows with its own progress, sometimes with a column that the table
- * does not have yet, compacts, deletes, and writes checkpoints. When it dies it starts again from the table.
+ * does not have yet, compacts, deletes, replaces all rows, and writes checkpoints. When it dies it starts again from the table.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { commitDeletion, deleteByVector, type FileDeletion, liveIds, removeFile 
 import { type History, INITIAL_SCHEMA, isExpectedFailure } from './history.ts'
 
 const encoder = createParquetEncoder()
-/** Attempts of one append whose schema another writer changed. */
+/** Attempts of one append whose schema another writer changed, or of one overwrite. */
 const PLANS_MAX = 20
 /** Columns that may come: few, so that writers evolve towards the same ones. */
 const EXTRA_COLUMNS: readonly (readonly [name: string, type: DataType])[] = [
@@ -66,8 +66,9 @@ export class HistoryWriter {
 
   async #step(): Promise<void> {
     const kind = this.#history.pick(10)
-    if (kind < 5) await this.#append(false)
-    else if (kind < 6) await this.#append(true)
+    // Rarely, as little is left to compact and to delete after it.
+    if (kind < 5) await this.#write(this.#history.random() < 0.05 ? 'overwrite' : 'append', false)
+    else if (kind < 6) await this.#write('append', true)
     else if (kind < 8) await this.#delete()
     else await this.#optimize()
   }
@@ -88,7 +89,7 @@ export class HistoryWriter {
     return table
   }
 
-  async #append(evolves: boolean): Promise<void> {
+  async #write(mode: 'append' | 'overwrite', evolves: boolean): Promise<void> {
     const history = this.#history
     const table = await this.#open()
     const extra = evolves ? EXTRA_COLUMNS[history.pick(EXTRA_COLUMNS.length)]! : null
@@ -121,8 +122,8 @@ export class HistoryWriter {
         adds.push(await uploadDataFile(history.root, file, history.runtime))
         rowCounts.push(group.length)
       }
-      history.note(txnId, { added: rows, removedIds: [] })
-      const outcome = await table.append({
+      history.note(txnId, { added: rows, removedIds: [], replacesAll: mode === 'overwrite' })
+      const outcome = await table[mode]({
         adds,
         rowCounts,
         txns: [{ appId: this.#name, version, lastUpdated: history.runtime.now() }],
@@ -131,16 +132,16 @@ export class HistoryWriter {
       })
       if (outcome.status === 'committed') {
         history.answer(txnId, 'committed')
-        history.count(change === null ? 'appended' : 'evolved')
+        history.count(mode === 'overwrite' ? 'overwritten' : change === null ? 'appended' : 'evolved')
         await table.upkeep(encoder)
         return
       }
       history.answer(txnId, 'refused')
-      history.count(`append met ${outcome.reason.kind}`)
+      history.count(`${mode} met ${outcome.reason.kind}`)
       await table.reload()
       // A dead life of this writer was not so dead: its rows are others, and this append may still be made.
     }
-    assert.fail(`the schema changed ${PLANS_MAX} times during one append`)
+    assert.fail(`the schema changed ${PLANS_MAX} times during one ${mode}`)
   }
 
   async #optimize(): Promise<void> {

@@ -14,6 +14,7 @@ const MUST_BE_MET = [
   'appended',
   'evolved',
   'optimized',
+  'overwritten',
   'deleted by vector',
   'removed a file',
   'vacuumed',

@@ -53,6 +53,8 @@ export function seededRandom(seed: number): () => number {
 export interface Effect {
   readonly added: readonly TableRow[]
   readonly removedIds: readonly bigint[]
+  /** Whatever is there goes. */
+  readonly replacesAll?: boolean
 }
 
 /** What the writer was told of its commit; `unknown` after a crash or a store that does not answer. */
@@ -169,6 +171,7 @@ export class History {
         seen.add(txnId)
         const effect = this.#effects.get(txnId)
         if (effect === undefined) continue
+        if (effect.replacesAll === true) this.#rows.clear()
         for (const id of effect.removedIds) assert(this.#rows.delete(id), `${id} is deleted twice`)
         for (const row of effect.added) {
           const id = row.id as bigint
