@@ -49,6 +49,8 @@ export interface OptimizeOptions extends RequestOptions {
   readonly maxDeletedRowsRatio?: number
   /** Leave a table partition alone whose newest file is younger than this: it is still being written. Default 0. */
   readonly quietMs?: number
+  /** Unless it has this many small files. Default: however many. */
+  readonly busyMinFiles?: number
   /** Default `snappy`. */
   readonly codec?: ParquetCodec
   readonly compressionLevel?: number
@@ -335,6 +337,7 @@ function limitsOf(options: OptimizeOptions, configuration: Readonly<Record<strin
     minFiles: options.minFiles ?? 2,
     maxDeletedRowsRatio: options.maxDeletedRowsRatio ?? 0.05,
     quietMs: options.quietMs ?? 0,
+    busyMinFiles: options.busyMinFiles ?? Number.POSITIVE_INFINITY,
   }
 }
 

@@ -154,6 +154,7 @@ function commits(line: Line): (() => void)[] {
         `${e.pipeline}  checkpoint v${e.version}  ${Math.round(e.durationMs)} ms`,
       ),
     ),
+    subscribe('care:done', e => line('info', e.operation, { ...e }, `${e.pipeline}  ${careText(e)}`)),
   ]
 }
 
@@ -189,6 +190,14 @@ function trouble(line: Line): (() => void)[] {
         'checkpoint-failed',
         { ...e, error: errorFields(e.error) },
         `${e.pipeline}  no checkpoint at v${e.version}: ${String(errorFields(e.error).message)}`,
+      ),
+    ),
+    subscribe('care:failed', e =>
+      line(
+        'warn',
+        `${e.operation}-failed`,
+        { ...e, error: errorFields(e.error) },
+        `${e.pipeline}  ${e.operation} failed: ${String(errorFields(e.error).message)}`,
       ),
     ),
     subscribe('group-offsets:failed', e =>
@@ -230,4 +239,12 @@ function nextOffsets(ranges: readonly OffsetRange[]): Record<string, number | st
     offsets[topics.size === 1 ? String(r.partition) : `${r.topic}-${r.partition}`] = offsetValue(r.nextOffset)
   }
   return offsets
+}
+
+function careText({ operation, filesRemoved, filesAdded, bytesRemoved }: IngestEvents['care:done']): string {
+  if (filesRemoved === 0) return `${operation}: nothing to do`
+  const files = `${formatNumberOf(filesRemoved, 'file')} (${formatBytes(bytesRemoved)})`
+  return operation === 'vacuum'
+    ? `vacuum: deleted ${files}`
+    : `optimize: ${files} became ${formatNumberOf(filesAdded, 'file')}`
 }

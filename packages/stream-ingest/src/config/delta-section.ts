@@ -200,9 +200,11 @@ const vacuumSection = section('delta.vacuum', 'Removal of files that are no long
     description: 'How often.',
     defaultText: '`24h`',
   }),
-  retention: withDefault<number>(duration({ min: 0, max: 3650 * MS_PER_DAY }), 7 * MS_PER_DAY, {
-    description: 'Keep what was removed from the table more recently.',
-    defaultText: '`168h`',
+  retention: optional<number>(duration({ min: MS_PER_DAY, max: 3650 * MS_PER_DAY }), {
+    description:
+      'Keep what was in the table more recently. A day at least: no file that is about to be committed may go.',
+    defaultText: 'the table’s property, else `168h`',
+    example: '168h',
   }),
 })
 
@@ -286,12 +288,12 @@ export const deltaSection = section('delta', 'The table.', {
   optimize: optional<SectionValues<typeof optimizeSection.fields>>(sectionType(optimizeSection), {
     description: 'Compaction by the running process.',
     defaultText: 'off',
-    later: 'all',
+    example: '{ every: 1h, min_files: 8 }',
   }),
   vacuum: optional<SectionValues<typeof vacuumSection.fields>>(sectionType(vacuumSection), {
     description: 'Removal of files that are no longer part of the table.',
     defaultText: 'off',
-    later: 'all',
+    example: '{ every: 24h, retention: 168h }',
   }),
 })
 
@@ -368,7 +370,14 @@ export function resolveDelta(values: SectionValues<typeof deltaSection.fields>):
     ...(optimize === undefined
       ? {}
       : { optimize: { everyMs: optimize.every, minFiles: optimize.min_files } }),
-    ...(vacuum === undefined ? {} : { vacuum: { everyMs: vacuum.every, retentionMs: vacuum.retention } }),
+    ...(vacuum === undefined
+      ? {}
+      : {
+          vacuum: {
+            everyMs: vacuum.every,
+            ...(vacuum.retention === undefined ? {} : { retentionMs: vacuum.retention }),
+          },
+        }),
   }
 }
 

@@ -112,7 +112,8 @@ export interface DeltaConfig {
   readonly checkpointInterval?: number
   readonly targetFileSizeBytes: number
   readonly optimize?: { readonly everyMs: number; readonly minFiles: number }
-  readonly vacuum?: { readonly everyMs: number; readonly retentionMs: number }
+  /** Without `retentionMs` the table's property decides. */
+  readonly vacuum?: { readonly everyMs: number; readonly retentionMs?: number }
 }
 
 export interface ProcessingConfig {

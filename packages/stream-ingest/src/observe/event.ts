@@ -90,6 +90,19 @@ export interface IngestEvents {
   'commit:conflicted': { pipeline: string; winner: number; reason: string; detail: string }
   'checkpoint:written': { pipeline: string; version: number; durationMs: number }
   'checkpoint:failed': { pipeline: string; version: number; error: unknown }
+  /** Small files became larger ones, or old ones were deleted, beside the pipeline. */
+  'care:done': {
+    pipeline: string
+    operation: 'optimize' | 'vacuum'
+    filesRemoved: number
+    filesAdded: number
+    bytesRemoved: number
+    bytesAdded: number
+    conflicts: number
+    durationMs: number
+  }
+  /** It is tried again when it is due the next time; ingestion goes on. */
+  'care:failed': { pipeline: string; operation: 'optimize' | 'vacuum'; error: unknown }
   'assignment:changed': { pipeline: string; added: readonly { topic: string; partition: number }[] }
   'offsets:lost': {
     pipeline: string

@@ -16,6 +16,7 @@ import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ing
 import { openTable } from './open-table.ts'
 import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
+import { withTableCare } from './table-care.ts'
 
 export interface ProcessingResult {
   readonly success: boolean
@@ -266,7 +267,8 @@ export class StreamIngestProcessor {
         const before = this.metrics.get(config.name) ?? createIngestMetrics()
         this.metrics.set(config.name, pipeline.metrics)
         try {
-          return await pipeline.run(options)
+          const store = writer?.table.store ?? null
+          return await withTableCare(config, store, this.runtime, () => pipeline.run(options))
         } finally {
           this.metrics.set(config.name, sumIngestMetrics([before, pipeline.metrics]))
         }

@@ -189,18 +189,13 @@ describe('every key', () => {
   })
 
   test('of a later release is understood, and refused at its place', () => {
-    const text = USER_EVENTS_YAML.replace(
-      'write_mode: "append"',
-      'write_mode: append\n  optimize: { every: 1h, min_files: 8 }\n  vacuum: { every: 24h, retention: 168h }',
+    const text = USER_EVENTS_YAML.replace('auto_offset_reset: "earliest"', 'assignment: group').concat(
+      '  on_bad_record: quarantine\n  value_format: avro\n',
     )
-      .replace('auto_offset_reset: "earliest"', 'assignment: group')
-      .concat('  on_bad_record: quarantine\n  value_format: avro\n')
     assert.deepEqual(listed(text), [
       'CONFIG_UNSUPPORTED 5:15 `assignment: group` comes in a later release',
-      'CONFIG_UNSUPPORTED 13:3 `optimize` comes in a later release',
-      'CONFIG_UNSUPPORTED 14:3 `vacuum` comes in a later release',
-      'CONFIG_UNSUPPORTED 32:18 `on_bad_record: quarantine` comes in a later release',
-      'CONFIG_UNSUPPORTED 33:17 `value_format: avro` comes in a later release',
+      'CONFIG_UNSUPPORTED 30:18 `on_bad_record: quarantine` comes in a later release',
+      'CONFIG_UNSUPPORTED 31:17 `value_format: avro` comes in a later release',
     ])
   })
 

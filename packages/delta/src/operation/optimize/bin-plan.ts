@@ -27,6 +27,8 @@ export interface BinLimits {
   readonly maxDeletedRowsRatio: number
   /** A partition with a file younger than this is left alone: it is still being written. */
   readonly quietMs: number
+  /** Unless it has this many small files. */
+  readonly busyMinFiles: number
 }
 
 /** Files that become one. */
@@ -92,7 +94,9 @@ export class BinPlanner {
     for (const partition of this.#partitions.values()) {
       if (partition.small.length + partition.purge.length === 0) continue
       partitionsConsidered++
-      const isQuiet = nowMs - partition.newestMs >= this.#limits.quietMs
+      const isQuiet =
+        nowMs - partition.newestMs >= this.#limits.quietMs ||
+        partition.small.length >= this.#limits.busyMinFiles
       const made = isQuiet ? this.#binsOf(partition) : []
       if (made.length === 0) partitionsSkipped++
       for (const bin of made) bins.push(bin)

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Add } from '../../action.ts'
 import { appendValue } from '../../column/append-value.ts'
 import type { ColumnBatch } from '../../column/column.ts'
@@ -195,6 +196,8 @@ export class FileRewriter {
         } catch (cause) {
           throw file.undecodable(group, cause)
         }
+        // Lets through whoever else uses this thread.
+        await setImmediate()
         yield builders[0]!.length
       }
       firstRow += rowCount

@@ -1,0 +1,173 @@
+/**
+ * Compaction and removal of old files, beside a running pipeline and by its configuration.
+ *
+ * Neither conflicts with appends, and neither can fail the pipeline: what goes wrong is an event, and is tried again when
+ * it is due the next time. When each was done last is read from the table, so that a restart does not repeat it.
+ *
+ * @module
+ */
+import {
+  loadTableState,
+  type ObjectStore,
+  optimizeTable,
+  type Runtime,
+  readCommit,
+  vacuumTable,
+} from '@stream-ingest/delta'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import { publish } from '../observe/event.ts'
+
+/** Tells when files were removed last: VACUUM itself leaves nothing in the log. Hidden from it, as all of the folder. */
+export const LAST_VACUUM_KEY = '_stream_ingest/last-vacuum.json'
+/** Commits that are read, from the newest back, to learn when the table was compacted last. */
+export const COMMITS_SEARCHED_MAX = 500
+/** Several processes that see the same thing due do not all begin at once. */
+const JITTER_MAX_MS = 30_000
+/** A partition that is still being written is compacted all the same at this many times `min_files`. */
+const BUSY_FACTOR = 8
+
+type CareOperation = 'optimize' | 'vacuum'
+
+export class TableCare {
+  readonly #config: PipelineConfig
+  readonly #store: ObjectStore
+  readonly #runtime: Runtime
+
+  /** @param store rooted at the table, which is there */
+  constructor(config: PipelineConfig, store: ObjectStore, runtime: Runtime) {
+    this.#config = config
+    this.#store = store
+    this.#runtime = runtime
+  }
+
+  /** Does what is due, one after the other, until the signal. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { optimize, vacuum } = this.#config.delta
+    const due = new Map<CareOperation, number>()
+    try {
+      if (optimize !== undefined) {
+        due.set(
+          'optimize',
+          await this.#firstDueMs(await this.#lastOptimizedMs(optimize.everyMs), optimize.everyMs),
+        )
+      }
+      if (vacuum !== undefined) {
+        const marker = await this.#store.head(LAST_VACUUM_KEY)
+        due.set('vacuum', await this.#firstDueMs(marker?.lastModifiedMs ?? null, vacuum.everyMs))
+      }
+      while (due.size > 0) {
+        const [operation, dueMs] = [...due].reduce((a, b) => (b[1] < a[1] ? b : a))
+        await this.#runtime.delay(Math.max(0, dueMs - this.#runtime.now()), signal)
+        await this.#perform(operation, signal)
+        const everyMs = operation === 'optimize' ? optimize!.everyMs : vacuum!.everyMs
+        due.set(operation, this.#runtime.now() + everyMs)
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail('optimize', error)
+    }
+  }
+
+  async #firstDueMs(lastMs: number | null, everyMs: number): Promise<number> {
+    const nowMs = this.#runtime.now()
+    const dueMs = lastMs === null ? nowMs : lastMs + everyMs
+    return Math.max(dueMs, nowMs) + this.#runtime.random() * Math.min(JITTER_MAX_MS, everyMs)
+  }
+
+  /** Null where it was longer ago than `everyMs`, or never, or is too far back in the log to be found. */
+  async #lastOptimizedMs(everyMs: number): Promise<number | null> {
+    const state = await loadTableState(this.#store, { nowMs: this.#runtime.now() })
+    if (state === null) return null
+    const oldestMs = this.#runtime.now() - everyMs
+    for (let i = 0; i < COMMITS_SEARCHED_MAX && state.version - i >= 0; i++) {
+      const commit = await readCommit(this.#store, state.version - i)
+      if (commit === null) return null
+      for (const action of commit) {
+        if (!('commitInfo' in action)) continue
+        const { operation, timestamp = 0 } = action.commitInfo
+        if (timestamp < oldestMs) return null
+        if (operation === 'OPTIMIZE') return timestamp
+      }
+    }
+    return null
+  }
+
+  async #perform(operation: CareOperation, signal: AbortSignal): Promise<void> {
+    const startedMs = this.#runtime.monotonicMs()
+    try {
+      const done = operation === 'optimize' ? await this.#optimize(signal) : await this.#vacuum(signal)
+      publish('care:done', {
+        pipeline: this.#config.name,
+        operation,
+        durationMs: this.#runtime.monotonicMs() - startedMs,
+        ...done,
+      })
+    } catch (error) {
+      if (signal.aborted) throw error
+      this.#fail(operation, error)
+    }
+  }
+
+  async #optimize(signal: AbortSignal) {
+    const { delta, processing } = this.#config
+    const { minFiles } = delta.optimize!
+    const { filesRemoved, filesAdded, bytesRemoved, bytesAdded, conflicts } = await optimizeTable(
+      this.#store,
+      {
+        runtime: this.#runtime,
+        signal,
+        targetFileSizeBytes: delta.targetFileSizeBytes,
+        minFiles,
+        // A table without partitions is always being written, and would never be compacted.
+        quietMs: delta.partitionColumns.length === 0 ? 0 : 2 * processing.batchTimeoutMs,
+        busyMinFiles: minFiles * BUSY_FACTOR,
+        codec: processing.compression,
+        ...(processing.compressionLevel === undefined
+          ? {}
+          : { compressionLevel: processing.compressionLevel }),
+      },
+    )
+    return { filesRemoved, filesAdded, bytesRemoved, bytesAdded, conflicts }
+  }
+
+  async #vacuum(signal: AbortSignal) {
+    const { retentionMs } = this.#config.delta.vacuum!
+    const { filesDeleted, bytesDeleted } = await vacuumTable(this.#store, {
+      runtime: this.#runtime,
+      signal,
+      // What the configuration says goes before what the table says.
+      ...(retentionMs === undefined ? {} : { retentionMs, allowShortRetention: true }),
+    })
+    await this.#store.put(LAST_VACUUM_KEY, new TextEncoder().encode(`{"at":${this.#runtime.now()}}\n`))
+    return {
+      filesRemoved: filesDeleted,
+      filesAdded: 0,
+      bytesRemoved: bytesDeleted,
+      bytesAdded: 0,
+      conflicts: 0,
+    }
+  }
+
+  #fail(operation: CareOperation, error: unknown): void {
+    publish('care:failed', { pipeline: this.#config.name, operation, error })
+  }
+}
+
+/** Runs `work` with the care that the configuration asks for beside it; the care has ended when this returns. */
+export async function withTableCare<T>(
+  config: PipelineConfig,
+  store: ObjectStore | null,
+  runtime: Runtime,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { optimize, vacuum } = config.delta
+  const isWanted = (optimize !== undefined || vacuum !== undefined) && !config.processing.dryRun
+  if (!isWanted || store === null) return work()
+  const controller = new AbortController()
+  const caring = new TableCare(config, store, runtime).run(controller.signal)
+  try {
+    return await work()
+  } finally {
+    controller.abort()
+    await caring
+  }
+}
