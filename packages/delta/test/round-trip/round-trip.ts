@@ -55,6 +55,8 @@ export interface Content {
 /** Other engines. */
 export interface OtherReaders {
   readonly engines: readonly string[]
+  /** A known bug that the table as it was may not show; null where there is none. */
+  excuse(engine: string, state: TableState): string | null
   /** What each of `engines` sees, or its own words where it sees nothing. */
   read(
     folder: string,
@@ -156,7 +158,11 @@ class Trip {
     for (const [engine, answer] of seen) {
       if ('error' in answer) this.excused.set(engine, answer.error)
       else if (answer.hash !== content.hash) this.excused.set(engine, 'reads the table otherwise')
-      else this.heldTo.push(engine)
+      else {
+        const excuse = this.#others.excuse(engine, await this.#state())
+        if (excuse === null) this.heldTo.push(engine)
+        else this.excused.set(engine, excuse)
+      }
     }
     return content
   }
