@@ -21,7 +21,7 @@ export interface BinLimits {
   readonly targetFileSizeBytes: number
   /** Smaller files are candidates. */
   readonly minFileSizeBytes: number
-  /** A partition with fewer small files is left alone. */
+  /** A partition with fewer candidates is left alone, but for rows that are to go. */
   readonly minFiles: number
   /** Files of which a greater share of the rows is deleted are written anew. */
   readonly maxDeletedRowsRatio: number
@@ -129,7 +129,8 @@ export class BinPlanner {
 
   #binsOf({ small, purge }: Candidates): Bin[] {
     const { targetFileSizeBytes, minFiles } = this.#limits
-    const files = [...(small.length >= minFiles ? small : []), ...purge].sort((a, b) => a.size - b.size)
+    const isEnough = small.length + purge.length >= minFiles
+    const files = [...(isEnough ? small : []), ...purge].sort((a, b) => a.size - b.size)
     const purged = new Set(purge)
     const bins: Bin[] = []
     let bin: Add[] = []
