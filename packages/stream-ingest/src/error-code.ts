@@ -207,6 +207,11 @@ export const ERRORS = {
     hint: 'check whether the table was replaced',
     exitCode: EXIT_CODES.badData,
   },
+  TABLE_OFFSETS_EXPIRE: {
+    title: 'the table would forget the offsets of this pipeline',
+    hint: 'unset the table property `delta.setTransactionRetentionDuration`, after checking that this pipeline’s `txn`s are still there (`stream-ingest inspect table --offsets`)',
+    exitCode: EXIT_CODES.badData,
+  },
   PIPELINE_FENCED: {
     title: 'another process writes this pipeline',
     hint: 'stop the other process, or give this pipeline its own `kafka.consumer_group`',

@@ -33,6 +33,8 @@ import { nearestWord } from './suggestion.ts'
 import { DERIVE_UNITS, type LayoutProblem, planTableLayout } from './table-layout.ts'
 
 const MS_PER_HOUR = 3_600_000
+/** A pipeline refuses a table that has it: offsets would expire. */
+const TXN_RETENTION_PROPERTY = 'delta.setTransactionRetentionDuration'
 const MS_PER_DAY = 86_400_000
 const PARTITION_COLUMNS_MAX = 32
 const DERIVE_MAX = 64
@@ -301,6 +303,12 @@ type DeltaReading = SectionReading<typeof deltaSection.fields>
 
 /** What the table's columns demand of each other, and of each key of the section. */
 export function checkDelta(reading: DeltaReading, reader: ConfigReader): void {
+  if (reading.values.table_properties?.has(TXN_RETENTION_PROPERTY)) {
+    const message = `\`${TXN_RETENTION_PROPERTY}\` makes the table forget the pipeline's offsets`
+    reader.sink.error('CONFIG_CONFLICT', reading.spanOf('table_properties'), message, {
+      help: 'leave it out: offsets of a pipeline that rests must stay in the table',
+    })
+  }
   const { schema, partition_columns, derive, metadata_columns, create_table, merge_schema } = reading.values
   const hasColumns = reading.has('schema') || merge_schema === true
   if (!hasColumns && create_table === true && reading.has('create_table')) {

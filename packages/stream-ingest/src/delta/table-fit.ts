@@ -17,6 +17,7 @@ import {
   type TableState,
 } from '@stream-ingest/delta'
 import { DeltaError } from '../error.ts'
+import { assertKeepsOffsets } from './offset-retention.ts'
 
 /** What a pipeline is configured to write. */
 export interface TableFit {
@@ -67,6 +68,7 @@ export function planRows(
  * @throws DeltaError `TABLE_SCHEMA_MISMATCH`, naming every difference at once
  */
 export function assertFitsTable(tableUri: string, fit: TableFit, state: TableState): void {
+  assertKeepsOffsets(tableUri, state)
   const problems = [
     ...(fit.mergeSchema ? mergeProblems(fit, state) : columnProblems(fit.schema, state.schema)),
     ...nullProblems(state.schema, fit.schema, ''),

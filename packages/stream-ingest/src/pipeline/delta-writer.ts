@@ -8,6 +8,9 @@
 import {
   loadTableState,
   type ObjectStore,
+  type OptimizeOptions,
+  type OptimizeResult,
+  optimizeTable,
   type Runtime,
   systemRuntime,
   type VacuumOptions,
@@ -135,15 +138,26 @@ export class DeltaWriter {
   }
 
   /**
-   * Compaction is not in this release.
+   * Puts small files together, to the configured size and codec. Never conflicts with appends.
    *
-   * @throws DeltaError `CONFIG_UNSUPPORTED`, always
+   * @throws DeltaError `DELTA_TABLE_NOT_FOUND`; DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED`, `DELTA_DATA_CORRUPT`, and what
+   *   the store throws
    */
-  async optimizeTable(): Promise<never> {
-    throw new DeltaError('CONFIG_UNSUPPORTED', `compacting ${this.store.uri} comes in a later release`, {
-      hint: 'until then raise `processing.batch_timeout_ms` for larger files, or run OPTIMIZE with another engine',
-      context: { table: this.store.uri },
-    })
+  optimizeTable(
+    options: Pick<OptimizeOptions, 'minFiles' | 'maxDeletedRowsRatio' | 'dryRun' | 'signal'> = {},
+  ): Promise<OptimizeResult> {
+    const { delta, processing } = this.config
+    return this.inTurn(() =>
+      optimizeTable(this.store, {
+        ...options,
+        targetFileSizeBytes: delta.targetFileSizeBytes,
+        codec: processing.compression,
+        ...(processing.compressionLevel === undefined
+          ? {}
+          : { compressionLevel: processing.compressionLevel }),
+        runtime: this.runtime,
+      }),
+    )
   }
 
   /**

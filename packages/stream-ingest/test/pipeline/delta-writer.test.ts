@@ -374,9 +374,20 @@ suite('the table of a DeltaWriter', () => {
     assert.deepEqual(await rowPlaces(table), places(0, 3))
   })
 
-  test('is not compacted in this release, and nobody is told otherwise', async () => {
+  test('is compacted, with every row in it', async () => {
+    const { writer, table } = setUp()
+    for (let from = 0; from < 6; from += 2) await writer.writeBatch(messages(from, from + 2))
+    const planned = await writer.optimizeTable({ dryRun: true })
+    const { filesRemoved, filesAdded, version } = await writer.optimizeTable()
+    assert.deepEqual([planned.filesRemoved, filesRemoved, filesAdded, version], [3, 3, 1, 4])
+    assert.deepEqual(await rowPlaces(table), places(0, 6))
+    await writer.writeBatch(messages(6, 7))
+    assert.deepEqual(await rowPlaces(table), places(0, 7))
+  })
+
+  test('that does not exist is not compacted', async () => {
     const { writer } = setUp()
-    await assert.rejects(writer.optimizeTable(), { code: 'CONFIG_UNSUPPORTED', kind: 'delta' })
+    await assert.rejects(writer.optimizeTable(), { code: 'DELTA_TABLE_NOT_FOUND', kind: 'delta' })
   })
 
   test('is in the place of the configuration', async t => {

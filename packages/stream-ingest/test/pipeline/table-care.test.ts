@@ -169,6 +169,35 @@ suite('a running pipeline takes care of its table', () => {
     await world.assertWhole()
   })
 
+  test('tries again where the table could not be asked, each by its own name', async () => {
+    const world = new World()
+    world.produce(60)
+    await world.run('', MINUTE_MS)
+    let faults = 0
+    world.fault = (operation, key) =>
+      operation === 'head' && key.endsWith(LAST_VACUUM_KEY) && faults++ === 0
+        ? { kind: 'throttled' }
+        : undefined
+    await world.run('vacuum: { every: 1m }', 5 * MINUTE_MS)
+    assert.deepEqual(
+      world.failed.map(({ operation }) => operation),
+      ['vacuum'],
+    )
+    assert(world.done.length >= 2)
+  })
+
+  test('does not delete earlier than the table allows, and says so', async () => {
+    const world = new World()
+    world.produce(10)
+    const care = `vacuum: { every: 10m, retention: 24h }
+  table_properties: { delta.deletedFileRetentionDuration: interval 30 days }`
+    await world.run(care, 5 * MINUTE_MS)
+    assert.deepEqual(
+      world.failed.map(({ error }) => (error as { code?: string }).code),
+      ['DELTA_RETENTION_TOO_SHORT'],
+    )
+  })
+
   test('ends with the pipeline, whatever is under way', async () => {
     const world = new World()
     world.produce(30)
