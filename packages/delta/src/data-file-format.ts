@@ -7,8 +7,9 @@
  */
 
 import { appendValue } from './column/append-value.ts'
-import type { ColumnBatch } from './column/column.ts'
+import type { Column, ColumnBatch } from './column/column.ts'
 import { createColumnBuilder } from './column/column-builder.ts'
+import { columnDefault } from './column-default.ts'
 import {
   type ColumnMappingMode,
   columnMappingMode,
@@ -17,9 +18,9 @@ import {
   physicalName,
   physicalSchema,
 } from './column-mapping.ts'
-import { parsePartitionValue } from './partition-value.ts'
+import { type PartitionValue, parsePartitionValue } from './partition-value.ts'
 import { writerFeaturesOf } from './protocol.ts'
-import { type StructField, type StructType, struct } from './schema.ts'
+import { type DataType, type StructField, type StructType, struct } from './schema.ts'
 import { schemaLeaves } from './schema-codec.ts'
 import { type StatisticsOptions, statisticsKey, statisticsOptionsOf } from './statistics-codec.ts'
 import type { TableState } from './table-state.ts'
@@ -67,6 +68,36 @@ function physicalStatistics(
 }
 
 /**
+ * The batch with the columns that it lacks and the table has a default for, other than null.
+ *
+ * @param batch data columns by the names that people see
+ */
+export function withDefaults({ schema, partitionFields }: DataFileFormat, batch: ColumnBatch): ColumnBatch {
+  const fields: StructField[] = []
+  const columns: Column[] = []
+  for (const field of schema.fields) {
+    const found = columnDefault(field)
+    if (found.kind !== 'literal' || found.value === null) continue
+    const isThere = batch.schema.fields.some(f => f.name === field.name) || partitionFields.includes(field)
+    if (isThere) continue
+    fields.push(field)
+    columns.push(constantColumn(field.type, found.value, batch.rowCount))
+  }
+  if (fields.length === 0) return batch
+  return {
+    schema: struct([...batch.schema.fields, ...fields]),
+    rowCount: batch.rowCount,
+    columns: [...batch.columns, ...columns],
+  }
+}
+
+function constantColumn(type: DataType, value: PartitionValue | null, rowCount: number): Column {
+  const builder = createColumnBuilder(type)
+  for (let row = 0; row < rowCount; row++) appendValue(builder, value)
+  return builder.finish()
+}
+
+/**
  * The data columns as a file holds them: physical names, ids beside them. Buffers are shared.
  *
  * @param batch data columns by the names that people see, each one of the table's
@@ -88,9 +119,7 @@ export function withPartitionColumns(
   if (!format.materializesPartitions || format.partitionFields.length === 0) return physical
   const columns = format.partitionFields.map(field => {
     const value = parsePartitionValue(field.type, partitionValues[field.name] ?? null)
-    const builder = createColumnBuilder(field.type)
-    for (let row = 0; row < physical.rowCount; row++) appendValue(builder, value)
-    return builder.finish()
+    return constantColumn(field.type, value, physical.rowCount)
   })
   const fields = format.partitionFields.map(f => ({ ...f, name: physicalName(f, format.mode) }))
   return {

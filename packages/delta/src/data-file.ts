@@ -12,6 +12,7 @@ import {
   type PartitionValues,
   physicalColumns,
   physicalPartitionValues,
+  withDefaults,
   withPartitionColumns,
 } from './data-file-format.ts'
 import { formatDataFileKey } from './file-path.ts'
@@ -41,7 +42,7 @@ export interface DataFileOptions {
  * Encodes one data file.
  *
  * @param batch rows of one table partition, with the data columns only (no partition columns), at least one row, under
- *   the names that people see
+ *   the names that people see; columns of the table that it lacks hold their default, else null
  * @param partitionValues one entry for each partition column, by the same names, in the text form of the protocol
  */
 export function encodeDataFile(
@@ -53,7 +54,7 @@ export function encodeDataFile(
   runtime: Runtime,
 ): EncodedDataFile {
   const format = dataFileFormatOf(state)
-  const data = physicalColumns(format, batch)
+  const data = physicalColumns(format, withDefaults(format, batch))
   const { bytes, rowCount } = encoder.encode(withPartitionColumns(format, data, partitionValues), {
     ...options,
     fieldIds: format.fieldIds,

@@ -20,6 +20,7 @@ export {
   type WriteCheckpointOptions,
   writeCheckpoint,
 } from './checkpoint.ts'
+export { type ColumnDefault, columnDefault } from './column-default.ts'
 export { readCommit } from './commit-reader.ts'
 export { resolveVersionAt } from './commit-timestamp.ts'
 export type { ConflictReason } from './conflict.ts'

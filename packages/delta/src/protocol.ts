@@ -7,6 +7,7 @@
  * @module
  */
 import type { Metadata, Protocol } from './action.ts'
+import { columnDefault } from './column-default.ts'
 import { DeltaLakeError } from './error.ts'
 import type { StructType } from './schema.ts'
 import { schemaFields, someType } from './schema-codec.ts'
@@ -77,7 +78,7 @@ const UNUSED_FEATURES: ReadonlyMap<string, (metadata: Metadata, schema: StructTy
       'identityColumns',
       (_metadata, schema) => usedByColumn(schema, key => key.startsWith('delta.identity.')),
     ],
-    ['allowColumnDefaults', (_metadata, schema) => usedByColumn(schema, key => key === 'CURRENT_DEFAULT')],
+    ['allowColumnDefaults', (_metadata, schema) => unknownDefault(schema)],
     [
       'checkConstraints',
       ({ configuration }) => {
@@ -229,6 +230,17 @@ function assertKnownWriterVersion({ minWriterVersion, writerFeatures }: Protocol
   if (minWriterVersion === WRITER_VERSION_FEATURES && writerFeatures === undefined) {
     throw unsupported('the table has writer version 7 but its protocol lists no `writerFeatures`')
   }
+}
+
+/** Literals of whole columns are written; what else there is, is not. */
+function unknownDefault(schema: StructType): string | null {
+  const columns = new Set(schema.fields)
+  for (const { path, field } of schemaFields(schema)) {
+    const found = columnDefault(field)
+    if (found.kind === 'none' || (found.kind === 'literal' && columns.has(field))) continue
+    return `the default of the column \`${path}\`, \`${String(field.metadata.CURRENT_DEFAULT)}\``
+  }
+  return null
 }
 
 function usedByColumn(schema: StructType, uses: (key: string) => boolean): string | null {

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  columnDefault,
   type DataType,
   evolvedState,
   evolveTable,
@@ -114,11 +115,12 @@ function holds(inTable: StructField, own: StructField): boolean {
 /** Columns of the table that must not be null: each is filled, and never with null. */
 function* nullProblems(table: StructType, schema: StructType, parent: string): Generator<string> {
   const filled = new Map(schema.fields.map(f => [f.name.toLowerCase(), f]))
-  for (const { name, type, nullable } of table.fields) {
+  for (const inTable of table.fields) {
+    const { name, type, nullable } = inTable
     const path = parent === '' ? name : `${parent}.${name}`
     const own = filled.get(name.toLowerCase())
     if (own === undefined) {
-      if (!nullable) {
+      if (!nullable && !isFilledByDefault(inTable)) {
         yield `the table’s column \`${path}\` may not be null and the configuration does not fill it`
       }
       continue
@@ -128,6 +130,12 @@ function* nullProblems(table: StructType, schema: StructType, parent: string): G
     }
     yield* nestedNullProblems(type, own.type, path)
   }
+}
+
+/** A literal other than null; other expressions are no matter here, as the table is not written at all. */
+function isFilledByDefault(field: StructField): boolean {
+  const found = columnDefault(field)
+  return found.kind === 'literal' && found.value !== null
 }
 
 function* nestedNullProblems(table: DataType, own: DataType, path: string): Generator<string> {
