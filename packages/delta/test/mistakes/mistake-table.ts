@@ -36,6 +36,7 @@ export interface TableSpec {
   readonly configuration?: Readonly<Record<string, string>>
   readonly protocol?: Protocol
   readonly faults?: FaultQueue
+  readonly ageMs?: number
 }
 
 export class MistakeTable {
@@ -89,6 +90,7 @@ export class MistakeTable {
 /** Version 0, without files. */
 export async function createTable(spec: TableSpec = {}): Promise<MistakeTable> {
   const table = new MistakeTable(spec.faults)
+  table.ageMs = spec.ageMs ?? 0
   await table.commit(
     { protocol: spec.protocol ?? PROTOCOL },
     {
