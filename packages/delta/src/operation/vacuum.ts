@@ -9,29 +9,21 @@
  *
  * @module
  */
-import assert from 'node:assert/strict'
-import type { Add, Remove } from '../action.ts'
-import { deletionVectorPath } from '../deletion-vector.ts'
 import { DeltaLakeError } from '../error.ts'
-import { escapeHive, possibleKeys } from '../file-path.ts'
-import { LOG_PREFIX } from '../log-path.ts'
-import { assertWritable } from '../protocol.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
-import { loadSnapshot, type Snapshot } from '../snapshot.ts'
+import type { Snapshot } from '../snapshot.ts'
 import type { ObjectInfo, ObjectStore, RequestOptions } from '../store/object-store.ts'
 import { tableProperty } from '../table-property.ts'
+import { findRemovedFiles, recordVacuumedVersion } from './vacuum/removed-files.ts'
+import {
+  CANDIDATES_MAX,
+  openSnapshot,
+  VACUUM_FILES_NAMED_MAX,
+  VACUUM_RETENTION_MIN_MS,
+  VacuumSweep,
+} from './vacuum/sweep.ts'
 
-/** No file younger than this is ever deleted: longer than any upload takes to be committed. */
-export const VACUUM_RETENTION_MIN_MS = 24 * 60 * 60 * 1000
-
-/** Old objects that are compared with the table in one pass over its files: what bounds the memory. */
-const CANDIDATES_MAX = 250_000
-
-/** Keys per request to delete. */
-const DELETE_BATCH_SIZE = 1_000
-
-/** Files that the result names; the counts have no bound. */
-export const VACUUM_FILES_NAMED_MAX = 10_000
+export { VACUUM_FILES_NAMED_MAX, VACUUM_RETENTION_MIN_MS }
 
 export interface VacuumOptions extends RequestOptions {
   /**
@@ -41,6 +33,11 @@ export interface VacuumOptions extends RequestOptions {
   readonly retentionMs?: number
   /** Lets `retentionMs` be shorter than the table's property; {@link VACUUM_RETENTION_MIN_MS} holds all the same. */
   readonly allowShortRetention?: boolean
+  /**
+   * Look at no object, but at what the commits have removed since the last time: fast on tables of many files, and blind to
+   * files that were never committed. The log must hold those commits still.
+   */
+  readonly lite?: boolean
   /** Finds everything and deletes nothing. */
   readonly dryRun?: boolean
   readonly runtime?: Runtime
@@ -53,8 +50,10 @@ export interface VacuumResult {
   readonly retentionMs: number
   /** Epoch milliseconds: files last modified before this were considered. */
   readonly cutoffMs: number
-  /** Objects below the root, those of the log included. */
+  /** Objects below the root, those of the log included; none where only the commits were looked at. */
   readonly objectsListed: number
+  /** Commits that were looked at in place of the objects. */
+  readonly commitsRead: number
   /** Deleted, or in a dry run to be deleted. */
   readonly filesDeleted: number
   readonly bytesDeleted: number
@@ -70,7 +69,8 @@ export interface VacuumResult {
  * Where the machine's clock runs ahead of the store's, files look older than they are: keep it synchronised.
  *
  * @throws DeltaLakeError `DELTA_TABLE_NOT_FOUND`, `DELTA_PROTOCOL_UNSUPPORTED` for a table that may not be written here,
- *   `DELTA_RETENTION_TOO_SHORT`, `DELTA_TABLE_CHANGED`, and what the store throws
+ *   `DELTA_RETENTION_TOO_SHORT`, `DELTA_TABLE_CHANGED`, `DELTA_VERSION_NOT_FOUND` where `lite` needs commits that are gone,
+ *   and what the store throws
  */
 export async function vacuumTable(store: ObjectStore, options: VacuumOptions = {}): Promise<VacuumResult> {
   const runtime = options.runtime ?? systemRuntime
@@ -78,32 +78,62 @@ export async function vacuumTable(store: ObjectStore, options: VacuumOptions = {
   const request: RequestOptions = options.signal === undefined ? {} : { signal: options.signal }
   const first = await openSnapshot(store, nowMs, request)
   const retentionMs = retentionOf(first, options)
-  const vacuum = new Vacuum(store, first, nowMs, nowMs - retentionMs, options.dryRun ?? false, request)
-  let candidates = new Map<string, ObjectInfo>()
-  for await (const object of store.list('', request)) {
-    vacuum.objectsListed++
-    if (!vacuum.isCandidate(object)) continue
-    candidates.set(object.key, object)
-    if (candidates.size < CANDIDATES_MAX) continue
-    await vacuum.sweep(candidates)
-    candidates = new Map()
-  }
-  await vacuum.sweep(candidates)
-  const { version, dryRun, cutoffMs, objectsListed, filesDeleted, bytesDeleted, files } = vacuum
-  return { version, dryRun, retentionMs, cutoffMs, objectsListed, filesDeleted, bytesDeleted, files }
+  const dryRun = options.dryRun ?? false
+  const sweep = new VacuumSweep(store, first, nowMs, nowMs - retentionMs, dryRun, request)
+  const looked =
+    options.lite === true
+      ? await sweepRemoved(first, sweep, dryRun, request)
+      : await sweepObjects(store, sweep, request)
+  const { version, cutoffMs, filesDeleted, bytesDeleted, files } = sweep
+  return { version, dryRun, retentionMs, cutoffMs, ...looked, filesDeleted, bytesDeleted, files }
 }
 
-async function openSnapshot(store: ObjectStore, nowMs: number, request: RequestOptions): Promise<Snapshot> {
-  const snapshot = await loadSnapshot(store, { nowMs, ...request })
-  if (snapshot === null) {
-    throw new DeltaLakeError('DELTA_TABLE_NOT_FOUND', `there is no Delta table at ${store.uri}`, {
-      context: { table: store.uri },
-    })
+interface Looked {
+  readonly objectsListed: number
+  readonly commitsRead: number
+}
+
+/** Every object, so that files of failed uploads go as well. */
+async function sweepObjects(
+  store: ObjectStore,
+  sweep: VacuumSweep,
+  request: RequestOptions,
+): Promise<Looked> {
+  let objectsListed = 0
+  let candidates = new Map<string, ObjectInfo>()
+  for await (const object of store.list('', request)) {
+    objectsListed++
+    if (!sweep.isCandidate(object)) continue
+    candidates.set(object.key, object)
+    if (candidates.size < CANDIDATES_MAX) continue
+    await sweep.sweep(candidates)
+    candidates = new Map()
   }
-  // A feature that is not known may refer to files in ways that are not known.
-  const { protocol, metadata, schema } = snapshot.state
-  assertWritable(protocol, metadata, schema)
-  return snapshot
+  await sweep.sweep(candidates)
+  return { objectsListed, commitsRead: 0 }
+}
+
+async function sweepRemoved(
+  snapshot: Snapshot,
+  sweep: VacuumSweep,
+  dryRun: boolean,
+  request: RequestOptions,
+): Promise<Looked> {
+  let commitsRead = 0
+  let lastVersion: number | null = null
+  let candidates = new Map<string, ObjectInfo>()
+  for await (const { version, files } of findRemovedFiles(snapshot, sweep.cutoffMs, request)) {
+    commitsRead++
+    lastVersion = version
+    for (const file of files) if (sweep.isCandidate(file)) candidates.set(file.key, file)
+    if (candidates.size < CANDIDATES_MAX) continue
+    await sweep.sweep(candidates)
+    candidates = new Map()
+  }
+  await sweep.sweep(candidates)
+  // Crash here: the next run looks at the same commits again; their files are gone, and deleting them is no failure.
+  if (lastVersion !== null && !dryRun) await recordVacuumedVersion(snapshot.store, lastVersion, request)
+  return { objectsListed: 0, commitsRead }
 }
 
 function retentionOf({ store, state }: Snapshot, options: VacuumOptions): number {
@@ -131,139 +161,4 @@ function retentionOf({ store, state }: Snapshot, options: VacuumOptions): number
 
 function formatHours(ms: number): string {
   return `${ms / 3_600_000} hours`
-}
-
-class Vacuum {
-  readonly dryRun: boolean
-  readonly cutoffMs: number
-  version: number
-  objectsListed = 0
-  filesDeleted = 0
-  bytesDeleted = 0
-  readonly files: ObjectInfo[] = []
-  readonly #store: ObjectStore
-  readonly #tableId: string
-  readonly #nowMs: number
-  readonly #request: RequestOptions
-  /** Names of folders of table partitions: not hidden, whatever they start with. */
-  readonly #partitionPrefixes: readonly string[]
-  readonly #hasIceberg: boolean
-  /** Whether a folder holds a table of its own. */
-  readonly #nestedTables = new Map<string, boolean>()
-
-  constructor(
-    store: ObjectStore,
-    { state }: Snapshot,
-    nowMs: number,
-    cutoffMs: number,
-    dryRun: boolean,
-    request: RequestOptions,
-  ) {
-    assert(nowMs - cutoffMs >= VACUUM_RETENTION_MIN_MS)
-    this.#store = store
-    this.#tableId = state.metadata.id
-    this.#nowMs = nowMs
-    this.#request = request
-    this.version = state.version
-    this.cutoffMs = cutoffMs
-    this.dryRun = dryRun
-    const { configuration, partitionColumns } = state.metadata
-    this.#partitionPrefixes = partitionColumns.flatMap(name => [`${name}=`, `${escapeHive(name)}=`])
-    this.#hasIceberg = Object.keys(configuration).some(
-      key => key.startsWith('delta.universalFormat.') || key.startsWith('delta.enableIcebergCompat'),
-    )
-  }
-
-  /** Old, and not hidden. */
-  isCandidate({ key, lastModifiedMs }: ObjectInfo): boolean {
-    // A server that gives no time must not make a file look ancient.
-    if (lastModifiedMs <= 0 || lastModifiedMs >= this.cutoffMs) return false
-    return !this.#isHidden(key)
-  }
-
-  /** Deletes those of `candidates` that the newest version of the table knows nothing of. Empties the map of the rest. */
-  async sweep(candidates: Map<string, ObjectInfo>): Promise<void> {
-    if (candidates.size === 0) return
-    const snapshot = await openSnapshot(this.#store, this.#nowMs, this.#request)
-    const { id } = snapshot.state.metadata
-    if (id !== this.#tableId) {
-      throw new DeltaLakeError(
-        'DELTA_TABLE_CHANGED',
-        `the table ${this.#store.uri} was replaced: its id was \`${this.#tableId}\` and is \`${id}\``,
-      )
-    }
-    this.version = snapshot.version
-    for (const remove of snapshot.tombstones) {
-      if ((remove.deletionTimestamp ?? 0) >= this.cutoffMs) this.#keep(remove, candidates)
-    }
-    for await (const batch of snapshot.fileBatches(this.#request)) {
-      for (const add of batch) this.#keep(add, candidates)
-    }
-    let batch: ObjectInfo[] = []
-    for (const object of candidates.values()) {
-      if (await this.#isOfNestedTable(object.key)) continue
-      batch.push(object)
-      if (batch.length < DELETE_BATCH_SIZE) continue
-      await this.#delete(batch)
-      batch = []
-    }
-    await this.#delete(batch)
-  }
-
-  #keep(file: Add | Remove, candidates: Map<string, ObjectInfo>): void {
-    const { uri } = this.#store
-    for (const key of possibleKeys(file.path, uri)) candidates.delete(key)
-    const vector = file.deletionVector === undefined ? null : deletionVectorPath(file.deletionVector)
-    if (vector !== null) for (const key of possibleKeys(vector, uri)) candidates.delete(key)
-  }
-
-  async #delete(batch: readonly ObjectInfo[]): Promise<void> {
-    if (batch.length === 0) return
-    this.#request.signal?.throwIfAborted()
-    // Crash here: some are gone and the next run finds the others; none of them is of the table.
-    if (!this.dryRun) {
-      await this.#store.delete(
-        batch.map(({ key }) => key),
-        this.#request,
-      )
-    }
-    for (const object of batch) {
-      this.filesDeleted++
-      this.bytesDeleted += object.sizeBytes
-      if (this.files.length < VACUUM_FILES_NAMED_MAX) this.files.push(object)
-    }
-  }
-
-  #isHidden(key: string): boolean {
-    if (this.#hasIceberg && key.startsWith('metadata/')) return true
-    return key.split('/').some((component, depth) => {
-      if (!component.startsWith('_') && !component.startsWith('.')) return false
-      // Files of changes and of indexes go by their age, as engines that write them expect.
-      if (depth === 0 && (component === '_change_data' || component === '_delta_index')) return false
-      return !this.#partitionPrefixes.some(prefix => component.startsWith(prefix))
-    })
-  }
-
-  /** A table inside of the table's folder: its files are nobody else's to delete. */
-  async #isOfNestedTable(key: string): Promise<boolean> {
-    for (let slash = key.indexOf('/'); slash !== -1; slash = key.indexOf('/', slash + 1)) {
-      const folder = key.slice(0, slash + 1)
-      let holdsTable = this.#nestedTables.get(folder)
-      if (holdsTable === undefined) {
-        holdsTable = await this.#holdsLog(folder)
-        if (this.#nestedTables.size >= CANDIDATES_MAX) this.#nestedTables.clear()
-        this.#nestedTables.set(folder, holdsTable)
-      }
-      if (holdsTable) return true
-    }
-    return false
-  }
-
-  async #holdsLog(folder: string): Promise<boolean> {
-    // The folder of a table partition is the table's own.
-    const name = folder.slice(folder.lastIndexOf('/', folder.length - 2) + 1)
-    if (this.#partitionPrefixes.some(prefix => name.startsWith(prefix))) return false
-    for await (const _ of this.#store.list(`${folder}${LOG_PREFIX}`, this.#request)) return true
-    return false
-  }
 }

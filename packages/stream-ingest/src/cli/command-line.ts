@@ -276,6 +276,7 @@ function addVacuum(program: Command, io: CommandIo, setExitCode: (code: number) 
       'keep what was in the table more recently; default: as the table says, 168h',
       parseDuration,
     )
+    .option('--lite', 'look at what commits removed since the last time, and not at every object')
     .option('--allow-short-retention', 'shorter than the table says, a day at least')
     .option('--dry-run', 'say what would be done')
     .action(async (table: string, options) => {

@@ -15,6 +15,7 @@ export interface VacuumCommandOptions extends Omit<TableOptions, 'version' | 'at
   /** Milliseconds. */
   readonly retention?: number
   readonly allowShortRetention?: boolean
+  readonly lite?: boolean
   readonly dryRun?: boolean
   readonly json?: boolean
 }
@@ -41,6 +42,7 @@ export async function vacuumCommand(
         runtime: io.runtime,
         signal,
         dryRun: options.dryRun === true,
+        lite: options.lite === true,
         allowShortRetention: options.allowShortRetention === true,
         ...(options.retention === undefined ? {} : { retentionMs: options.retention }),
       }),
@@ -58,14 +60,17 @@ export async function vacuumCommand(
 }
 
 function formatResult(uri: string, result: VacuumResult): string {
-  const { dryRun, filesDeleted, bytesDeleted, files, objectsListed, retentionMs, cutoffMs } = result
+  const { dryRun, filesDeleted, bytesDeleted, files, objectsListed, commitsRead, retentionMs, cutoffMs } =
+    result
+  const looked =
+    objectsListed > 0 ? formatNumberOf(objectsListed, 'object') : formatNumberOf(commitsRead, 'commit')
   const what = `${formatNumberOf(filesDeleted, 'file')} (${formatBytes(bytesDeleted)})`
   const shown = files.slice(0, FILES_SHOWN_MAX)
   const more = filesDeleted - shown.length
   return [
     uri,
     dryRun ? `would delete ${what}; nothing was changed` : `deleted ${what}`,
-    `out of the table since before ${new Date(cutoffMs).toISOString()} (${formatCount(retentionMs / HOUR_MS)} hours)   looked at ${formatNumberOf(objectsListed, 'object')}   version ${result.version}`,
+    `out of the table since before ${new Date(cutoffMs).toISOString()} (${formatCount(retentionMs / HOUR_MS)} hours)   looked at ${looked}   version ${result.version}`,
     ...shown.map(({ key, sizeBytes }) => `  ${key}   ${formatBytes(sizeBytes)}`),
     ...(more === 0 ? [] : [`  … ${formatCount(more)} more`]),
     '',

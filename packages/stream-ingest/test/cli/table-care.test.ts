@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, rm, utimes } from 'node:fs/promises'
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { checkTable, field, openStore, parseJson, primitive, struct } from '@stream-ingest/delta'
@@ -94,6 +94,23 @@ describe('vacuum', () => {
     assert.equal((await dataFiles(world.table)).length, 1)
     assert.equal(await showAll(['read', 'events'], world), rows)
     assert.equal((await documentOf(['vacuum', 'events', '--json'], world)).filesDeleted, 0)
+  })
+
+  test('looks with --lite at the commits since the last time alone, and finds no orphan', async t => {
+    const world = await old(t)
+    const past = new Date(Date.now() - 30 * DAY_MS)
+    await writeFile(join(world.table, 'orphan.parquet'), 'x')
+    await utimes(join(world.table, 'orphan.parquet'), past, past)
+    const planned = await documentOf(['vacuum', 'events', '--lite', '--dry-run', '--json'], world)
+    assert.deepEqual([planned.filesDeleted, planned.objectsListed, planned.commitsRead], [5, 0, 7])
+    assert.match(
+      await showAll(['vacuum', 'events', '--lite'], world),
+      /\ndeleted 5 files .*\n.* looked at 7 commits/,
+    )
+    assert.equal((await dataFiles(world.table)).length, 2)
+    const again = await documentOf(['vacuum', 'events', '--lite', '--json'], world)
+    assert.deepEqual([again.filesDeleted, again.commitsRead], [0, 0])
+    await assertSound(world.table)
   })
 
   test('keeps what was in the table within the retention', async t => {
