@@ -6,19 +6,9 @@
  *
  * @module
  */
-import {
-  type AsyncBuffer,
-  type ColumnMetaData,
-  type DecodedArray,
-  type FileMetaData,
-  parquetMetadata,
-  parquetRead,
-  type RowGroup,
-  type SchemaElement,
-} from 'hyparquet'
+import { type ColumnMetaData, type FileMetaData, parquetMetadata } from 'hyparquet'
 import { DeltaLakeError } from '../error.ts'
 import type { ByteRange, ObjectStore, RequestOptions } from '../store/object-store.ts'
-import { DECOMPRESSORS } from './decompression.ts'
 
 /** The end of the file that is read first: footers of most files fit, so that one request is enough. */
 const FOOTER_GUESS_BYTES = 64 * 1024
@@ -95,8 +85,6 @@ export class ParquetFile {
   readonly rowCount: number
   readonly #store: ObjectStore
   readonly #file: RangedFile
-  /** Dotted path of every node of the schema, the root left out, in the order of `metadata.schema`. */
-  readonly #paths: readonly string[]
 
   constructor(store: ObjectStore, key: string, sizeBytes: number, metadata: FileMetaData, file: RangedFile) {
     this.#store = store
@@ -105,16 +93,10 @@ export class ParquetFile {
     this.metadata = metadata
     this.rowCount = Number(metadata.num_rows)
     this.#file = file
-    this.#paths = nodePaths(metadata.schema)
   }
 
   get rowGroupCount(): number {
     return this.metadata.row_groups.length
-  }
-
-  /** Does the file have a column, or a field inside one? Path elements joined by dots. */
-  hasColumn(path: string): boolean {
-    return this.#paths.includes(path)
   }
 
   /** Do the row group's statistics say that every leaf at or below `path` is null? False where they say nothing. */
@@ -133,50 +115,6 @@ export class ParquetFile {
       return column.statistics?.null_count === undefined ? null : Number(column.statistics.null_count)
     }
     return null
-  }
-
-  /**
-   * Reads columns of one row group.
-   *
-   * Nested columns come as objects, arrays and, for maps, objects by key; null is null or undefined. INT64 is bigint,
-   * DATE days, timestamps bigint in their own unit, UTF-8 and unannotated byte arrays strings.
-   *
-   * @param paths of columns or of single fields inside them (`add.path`); those the file does not have are left out
-   * @returns by top-level column; each as long as the row group
-   * @throws DeltaLakeError `DELTA_DATA_CORRUPT`, `PARQUET_UNSUPPORTED`, and what the store throws
-   */
-  async readRowGroup(rowGroup: number, paths: readonly string[]): Promise<Map<string, DecodedArray>> {
-    const group = this.metadata.row_groups[rowGroup]!
-    const columns = group.columns.filter(({ meta_data: column }) => {
-      const leaf = column?.path_in_schema.join('.') ?? ''
-      return paths.some(path => isAtOrBelow(leaf, path))
-    })
-    if (columns.length === 0) return new Map()
-    const pages = new Map<string, DecodedArray[]>()
-    const metadata: FileMetaData = {
-      ...this.metadata,
-      schema: projectSchema(this.metadata.schema, this.#paths, paths),
-      num_rows: group.num_rows,
-      row_groups: [{ ...group, columns }],
-    }
-    const file = await this.#prefetch(columns)
-    try {
-      await parquetRead({
-        file,
-        metadata,
-        compressors: DECOMPRESSORS,
-        parsers: EXACT_PARSERS,
-        geoparquet: false,
-        onChunk: ({ columnName, columnData }) => {
-          const before = pages.get(columnName)
-          if (before === undefined) pages.set(columnName, [columnData])
-          else before.push(columnData)
-        },
-      })
-    } catch (cause) {
-      throw this.undecodable(rowGroup, cause)
-    }
-    return new Map([...pages].map(([name, parts]) => [name, joined(parts)]))
   }
 
   /**
@@ -214,35 +152,9 @@ export class ParquetFile {
     return corrupt(this.#store, this.key, message, cause)
   }
 
-  /**
-   * Reads the byte ranges of column chunks and serves slices of them. The decoder asks for chunks that lie near each
-   * other at once, together with columns between them that nobody wants: those bytes were not read, and are zeros.
-   */
-  async #prefetch(columns: RowGroup['columns']): Promise<AsyncBuffer> {
-    const blocks = await this.#readBlocks(columns.map(({ meta_data: column }) => chunkRange(column!)))
-    const slice = (startByte: number, endByte: number = this.sizeBytes): ArrayBuffer =>
-      exactBuffer(this.#gather(blocks, { startByte, endByte }))
-    return { byteLength: this.sizeBytes, slice }
-  }
-
   /** Ranges that lie near each other come in one request. */
   async #readBlocks(ranges: readonly ByteRange[]): Promise<Block[]> {
     return Promise.all(coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })))
-  }
-
-  /** The bytes of a range that begins and ends in blocks, zeros where it leads over a gap between two. */
-  #gather(blocks: readonly Block[], wanted: ByteRange): Uint8Array {
-    const within = blocks.filter(
-      ({ range }) => range.startByte < wanted.endByte && wanted.startByte < range.endByte,
-    )
-    if (within.length < 2) return this.#slice(blocks, wanted)
-    const bytes = new Uint8Array(wanted.endByte - wanted.startByte)
-    for (const { range } of within) {
-      const startByte = Math.max(range.startByte, wanted.startByte)
-      const part = { startByte, endByte: Math.min(range.endByte, wanted.endByte) }
-      bytes.set(this.#slice(within, part), startByte - wanted.startByte)
-    }
-    return bytes
   }
 
   #slice(blocks: readonly Block[], { startByte, endByte }: ByteRange): Uint8Array {
@@ -286,63 +198,8 @@ class RangedFile {
   }
 }
 
-/** A flat column comes page by page. */
-function joined(parts: readonly DecodedArray[]): DecodedArray {
-  if (parts.length === 1) return parts[0]!
-  const all: unknown[] = []
-  for (const part of parts) for (const value of part) all.push(value)
-  return all
-}
-
 function isAtOrBelow(path: string, ancestor: string): boolean {
   return path === ancestor || path.startsWith(`${ancestor}.`)
-}
-
-/** Schema elements come in depth-first order, each saying how many children follow. */
-function nodePaths(schema: readonly SchemaElement[]): string[] {
-  const paths: string[] = []
-  let next = 1
-  const walk = (childCount: number, parent: string): void => {
-    for (let i = 0; i < childCount && next < schema.length; i++) {
-      const element = schema[next++]!
-      const path = parent === '' ? element.name : `${parent}.${element.name}`
-      paths.push(path)
-      walk(element.num_children ?? 0, path)
-    }
-  }
-  walk(schema[0]?.num_children ?? 0, '')
-  return paths
-}
-
-/** The schema with only the wanted nodes, what is below them, and what is above. */
-function projectSchema(
-  schema: readonly SchemaElement[],
-  paths: readonly string[],
-  wanted: readonly string[],
-): SchemaElement[] {
-  const kept = paths.map(path => wanted.some(w => isAtOrBelow(path, w) || isAtOrBelow(w, path)))
-  let next = 1
-  const projected: SchemaElement[] = []
-  const walk = (childCount: number): number => {
-    let keptCount = 0
-    for (let i = 0; i < childCount && next < schema.length; i++) {
-      const element = schema[next]!
-      const isKept = kept[next - 1]!
-      next++
-      const place = projected.length
-      if (isKept) {
-        keptCount++
-        projected.push(element)
-      }
-      const children = walk(element.num_children ?? 0)
-      if (isKept && element.num_children !== undefined)
-        projected[place] = { ...element, num_children: children }
-    }
-    return keptCount
-  }
-  const root = schema[0]!
-  const rootChildren = walk(root.num_children ?? 0)
-  return [{ ...root, num_children: rootChildren }, ...projected]
 }
 
 function coalesce(ranges: readonly ByteRange[]): ByteRange[] {

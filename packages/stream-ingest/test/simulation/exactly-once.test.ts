@@ -8,8 +8,8 @@ import {
   MemoryObjectStore,
   type Runtime,
   type StoreFault,
+  scanTable,
 } from '@stream-ingest/delta'
-import { openParquet } from '../../../delta/src/parquet/parquet-reader.ts'
 import { IngestConfig } from '../../src/config/config.ts'
 import type { PipelineConfig } from '../../src/config/ingest-config.ts'
 import type { CompressionCodec } from '../../src/kafka/compression.ts'
@@ -164,16 +164,10 @@ class Scenario {
     const table = this.store.at('t')
     const snapshot = (await loadSnapshot(table))!
     const seen: Map<bigint, number>[] = Array.from({ length: this.partitions }, () => new Map())
-    for await (const add of snapshot.files()) {
-      const file = await openParquet(table, add.path)
-      for (let group = 0; group < file.rowGroupCount; group++) {
-        const columns = await file.readRowGroup(group, ['_kafka_partition', '_kafka_offset'])
-        const partitions = columns.get('_kafka_partition') as ArrayLike<number>
-        const offsets = columns.get('_kafka_offset') as ArrayLike<bigint>
-        for (let row = 0; row < offsets.length; row++) {
-          const counts = seen[partitions[row]!]!
-          counts.set(offsets[row]!, (counts.get(offsets[row]!) ?? 0) + 1)
-        }
+    for await (const rows of scanTable(snapshot, { columns: ['_kafka_partition', '_kafka_offset'] })) {
+      for (const { _kafka_partition: partition, _kafka_offset: offset } of rows) {
+        const counts = seen[partition as number]!
+        counts.set(offset as bigint, (counts.get(offset as bigint) ?? 0) + 1)
       }
     }
     for (const [partition, counts] of seen.entries()) {
