@@ -148,28 +148,40 @@ export class DryRunSink implements EpochSink {
   async settle(): Promise<void> {}
 }
 
-/** The group's offsets, for lag tools: one request after the other, beside everything else. */
+/**
+ * The group's offsets, for lag tools: one request at a time, beside everything else. Where commits come faster than Kafka
+ * answers, only the newest offsets wait: those in between are of no use to anyone.
+ */
 export class GroupOffsets {
-  private readonly context: SinkContext
-  private last: Promise<void> = Promise.resolve()
+  private readonly context: Pick<SinkContext, 'config' | 'source'>
+  private waiting: ReadonlyMap<TopicPartition, bigint> | null = null
+  private sending: Promise<void> | null = null
 
-  constructor(context: SinkContext) {
+  constructor(context: Pick<SinkContext, 'config' | 'source'>) {
     this.context = context
   }
 
   commit(offsets: ReadonlyMap<TopicPartition, bigint>): void {
+    this.waiting = offsets
+    this.sending ??= this.send()
+  }
+
+  async settle(): Promise<void> {
+    await this.sending
+  }
+
+  private async send(): Promise<void> {
     const { source, config } = this.context
-    // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
-    this.last = this.last.then(async () => {
+    while (this.waiting !== null) {
+      const offsets = this.waiting
+      this.waiting = null
       try {
+        // Crash here: the group's offsets stay behind; nobody but lag tools reads them.
         await source.commitGroupOffsets(offsets)
       } catch (error) {
         publish('group-offsets:failed', { pipeline: config.name, error })
       }
-    })
-  }
-
-  settle(): Promise<void> {
-    return this.last
+    }
+    this.sending = null
   }
 }
