@@ -68,11 +68,16 @@ export function parseChecksum(text: string): VersionChecksum | null {
   }
 }
 
-/** Formats the checksum of a state whose totals are known, with all its `txn`s. */
-export function formatChecksum(state: TableState): string {
+/**
+ * Formats the checksum of a state whose totals are known, with all its `txn`s.
+ *
+ * @param txnId of the version's commit: a reader can tell by it that the commit was overwritten; null where it is not known
+ */
+export function formatChecksum(state: TableState, txnId: string | null = null): string {
   const { fileTotals, protocol, metadata, txns, domainMetadata, inCommitTimestampMs } = state
   assert(fileTotals !== null, 'a checksum needs the totals of the files')
   return formatJson({
+    txnId: txnId ?? undefined,
     tableSizeBytes: fileTotals.sizeBytes,
     numFiles: fileTotals.numFiles,
     numMetadata: 1,
@@ -95,11 +100,11 @@ export function formatChecksum(state: TableState): string {
 export async function writeChecksum(
   store: ObjectStore,
   state: TableState,
-  options?: RequestOptions,
+  txnId: string | null = null,
 ): Promise<'written' | 'exists' | 'unknown-totals'> {
   if (state.fileTotals === null) return 'unknown-totals'
   const key = formatChecksumPath(state.version)
-  const put = await store.putIfAbsent(key, new TextEncoder().encode(formatChecksum(state)), options)
+  const put = await store.putIfAbsent(key, new TextEncoder().encode(formatChecksum(state, txnId)))
   if (put.status === 'unknown') {
     throw new DeltaLakeError(
       'STORE_UNAVAILABLE',

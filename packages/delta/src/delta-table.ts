@@ -6,6 +6,7 @@
 import type { Add, Metadata, Protocol, Remove, Txn } from './action.ts'
 import { type CheckpointOutcome, checkpointDue, writeCheckpoint } from './checkpoint.ts'
 import { writeChecksum } from './checksum.ts'
+import { readCommit } from './commit-reader.ts'
 import { DeltaLakeError } from './error.ts'
 import { loadTableState } from './load-table-state.ts'
 import { cleanUpLog, type LogCleanupOutcome, logCutoffMs } from './log-cleanup.ts'
@@ -15,7 +16,7 @@ import type { ParquetEncoder } from './parquet/parquet-encoder.ts'
 import { assertReadable } from './protocol.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
-import type { ObjectStore } from './store/object-store.ts'
+import type { ObjectStore, RequestOptions } from './store/object-store.ts'
 import type { TableState } from './table-state.ts'
 import { removeOf } from './tombstone.ts'
 import {
@@ -71,6 +72,8 @@ export class DeltaTable {
   readonly runtime: Runtime
   #state: TableState
   #stateReadAtMs: number
+  /** The newest commit made through this object. */
+  #ownTip: { readonly version: number; readonly txnId: string } | null = null
   /** The cutoff of the cleanup that left nothing to do: it moves once a day. */
   #logCleanBeforeMs: number | null = null
 
@@ -189,9 +192,36 @@ export class DeltaTable {
     )
     if (outcome.status === 'committed') {
       this.#state = outcome.state
+      this.#ownTip = { version: outcome.state.version, txnId: request.txnId }
       this.#stateReadAtMs = this.runtime.now()
     }
     return outcome
+  }
+
+  /**
+   * Is the newest commit that was made through this object still the one that the log holds? A writer that does not put
+   * conditionally, Spark's default on S3 among them, can write over it, and what it held is then in no version. One
+   * request; none where nothing has been committed yet.
+   *
+   * @throws DeltaLakeError `DELTA_TABLE_CHANGED` naming the version and who wrote over it, and what the store throws
+   */
+  async assertOwnCommitStands(options?: RequestOptions): Promise<void> {
+    if (this.#ownTip === null) return
+    const { version, txnId } = this.#ownTip
+    const commit = await readCommit(this.store, version, options)
+    // Log cleanup removes old ones, and only with a checkpoint that holds what they held.
+    if (commit === null) return
+    const info = commit.find(action => 'commitInfo' in action)?.commitInfo
+    if (info?.txnId === txnId) return
+    const by = info?.engineInfo === undefined ? 'another writer' : `\`${info.engineInfo}\``
+    throw new DeltaLakeError(
+      'DELTA_TABLE_CHANGED',
+      `version ${version} of ${this.store.uri}, which was committed here, was overwritten by ${by}`,
+      {
+        hint: 'let every writer of the table put its commits conditionally (a bucket policy can demand it), then start the writer again from what the table holds',
+        context: { table: this.store.uri, version },
+      },
+    )
   }
 
   #writeRequest(
@@ -259,7 +289,8 @@ export class DeltaTable {
     // Crash from here on: a longer replay for the next reader; the next commit sees that a checkpoint is due.
     let checksum: UpkeepOutcome['checksum']
     try {
-      checksum = await writeChecksum(this.store, state)
+      const ownTxnId = this.#ownTip?.version === state.version ? this.#ownTip.txnId : null
+      checksum = await writeChecksum(this.store, state, ownTxnId)
     } catch (error) {
       checksum = { error }
     }

@@ -155,6 +155,10 @@ export class TableWriter {
     const txns: Txn[] = epoch.offsets.map(o => ({ appId: o.appId, version: o.nextOffset, lastUpdated }))
     const txnId = this.runtime.uuid()
     let written: { plan: RowPlan; files: readonly UploadedFile[] } | null = null
+    // Asked while files are on their way, so that it costs no time.
+    const ownCommitStands = this.table.assertOwnCommitStands()
+    // Where an upload fails first, nobody waits for this one.
+    ownCommitStands.catch(() => {})
     for (let attempt = 1; attempt <= REPLANS_MAX; attempt++) {
       const moved = this.movedOffset(epoch)
       if (moved !== null) return { status: 'fenced', winner: this.table.state.version, appId: moved }
@@ -166,6 +170,8 @@ export class TableWriter {
         // Crash here: files that no commit names, those of an earlier plan too; VACUUM removes them.
         written = { plan, files: await this.files.upload(epoch, plan) }
       }
+      // Crash here: files that no commit names; VACUUM removes them, Kafka still has the rows.
+      await ownCommitStands
       const outcome = await this.commit(epoch, plan, written.files, txns, txnId, events)
       if (outcome.status === 'committed') {
         return {
