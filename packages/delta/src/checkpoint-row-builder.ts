@@ -11,10 +11,9 @@ import type { Add, Remove } from './action.ts'
 import { appendFields, appendValue } from './column/append-value.ts'
 import type { ColumnBatch } from './column/column.ts'
 import { BatchBuilder, type ColumnBuilder, StructBuilder } from './column/column-builder.ts'
-import { DeltaLakeError } from './error.ts'
-import { isJsonObject, JsonNumber, parseJsonLossless } from './json.ts'
-import { parsePartitionValue } from './partition-value.ts'
+import { isJsonObject, parseJsonLossless } from './json.ts'
 import { type DataType, type StructField, struct } from './schema.ts'
+import { parsedText, typedBound } from './statistics-bound.ts'
 
 /** Appends a part of an action to the column of its field. */
 type AppendField = (builder: ColumnBuilder, add: Add, field: StructField) => void
@@ -131,7 +130,7 @@ function parseStatisticsJson(text: string): unknown {
 /** A struct's values by name, or one bound or count. */
 function appendTyped(builder: ColumnBuilder, type: DataType, value: unknown): void {
   if (!(builder instanceof StructBuilder)) {
-    appendValue(builder, typedValue(type, value))
+    appendValue(builder, typedBound(type, value))
     return
   }
   if (!isJsonObject(value)) {
@@ -144,29 +143,4 @@ function appendTyped(builder: ColumnBuilder, type: DataType, value: unknown): vo
     appendTyped(builder.fields[i]!, fieldType, Object.hasOwn(value, name) ? value[name] : null)
   }
   builder.appendPresent()
-}
-
-/** A value of a leaf as its builder takes it; null where the JSON has none of the type. */
-function typedValue(type: DataType, json: unknown): unknown {
-  if (json === null || json === undefined || type.kind === 'struct') return null
-  const name = type.kind === 'primitive' ? type.name : null
-  if (name === 'string') return typeof json === 'string' ? json : null
-  if (typeof json === 'number') {
-    if (name === 'long' && Number.isSafeInteger(json)) return json
-    if (name === 'double') return Number.isFinite(json) ? json : null
-  }
-  if (typeof json === 'object' && !(json instanceof JsonNumber)) return null
-  const value = parsedText(type, json instanceof JsonNumber ? json.text : String(json))
-  // A bound that is no number tells readers nothing, and some trip over it.
-  return value === undefined || (typeof value === 'number' && !Number.isFinite(value)) ? null : value
-}
-
-/** The text forms of statistics are those of partition values. Undefined where the text does not fit the type. */
-function parsedText(type: DataType, text: string | null): unknown {
-  try {
-    return parsePartitionValue(type, text)
-  } catch (error) {
-    if (error instanceof DeltaLakeError) return undefined
-    throw error
-  }
 }

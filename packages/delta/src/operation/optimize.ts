@@ -58,6 +58,8 @@ export interface OptimizeOptions extends RequestOptions {
   readonly dryRun?: boolean
   /** Opens places outside of the table; without it files there are left alone. */
   readonly openForeign?: OpenForeignStore
+  /** Copy the row groups of a file as they are where they have this size on average. Default 8 MiB. */
+  readonly rowGroupCopyMinBytes?: number
   readonly encoder?: ParquetEncoder
   readonly runtime?: Runtime
   /** Called after each file that was written, with what is done so far. */
@@ -228,11 +230,12 @@ class Optimization {
   }
 
   #rewriter(): FileRewriter {
-    const { codec = 'snappy', compressionLevel, openForeign } = this.#options
+    const { codec = 'snappy', compressionLevel, openForeign, rowGroupCopyMinBytes } = this.#options
     return new FileRewriter(this.#table.store, this.#table.state, this.#encoder, this.#runtime, {
       codec,
       ...(compressionLevel === undefined ? {} : { compressionLevel }),
       ...(openForeign === undefined ? {} : { openForeign }),
+      ...(rowGroupCopyMinBytes === undefined ? {} : { rowGroupCopyMinBytes }),
       ...this.#request,
     })
   }

@@ -11,6 +11,7 @@ import { endianness } from 'node:os'
 import type { Column, ColumnBatch } from '../column/column.ts'
 import { sliceBatch } from '../column/gather.ts'
 import type { StructType } from '../schema.ts'
+import { type ChunkDescription, describeChunk, type EncodedRowGroup } from './chunk-description.ts'
 import { type ChunkOptions, ChunkScratch, type FileSink, writeColumnChunk } from './column-chunk.ts'
 import { createPageCompressor } from './compression.ts'
 import { MAGIC, type RowGroupSummary, writeFileEnd } from './footer.ts'
@@ -86,11 +87,35 @@ class FileWriter implements ParquetFileWriter {
         `the column \`${node.place}\` is missing or of another length than its batch`,
       )
       return flattenColumn(node, column).map(leaf =>
-        writeColumnChunk(this.#sink, leaf, this.#chunkOptions, this.#scratch),
+        describeChunk(writeColumnChunk(this.#sink, leaf, this.#chunkOptions, this.#scratch)),
       )
     })
     this.#rowGroups.push({ rowCount, chunks })
     this.rowCount += rowCount
+  }
+
+  appendEncodedRowGroup({ rowCount, chunks }: EncodedRowGroup): void {
+    assert(rowCount > 0, 'a row group without rows is not written')
+    assert.deepEqual(
+      chunks.map(({ path }) => path),
+      this.#schema.leaves.map(({ path }) => path),
+    )
+    const placed = chunks.map(({ bytes, ...chunk }): ChunkDescription => {
+      const start = this.#sink.position
+      this.#sink.write(bytes)
+      return {
+        ...chunk,
+        dictionaryPageOffset: chunk.dictionaryPageOffset === null ? null : chunk.dictionaryPageOffset + start,
+        dataPageOffset: chunk.dataPageOffset + start,
+        pages: chunk.pages?.map(page => ({ ...page, offset: page.offset + start })) ?? null,
+      }
+    })
+    this.#rowGroups.push({ rowCount, chunks: placed })
+    this.rowCount += rowCount
+  }
+
+  take(): Uint8Array {
+    return this.#sink.join()
   }
 
   finish(): Uint8Array {
@@ -103,22 +128,26 @@ class FileWriter implements ParquetFileWriter {
 /** Parts of the file, put together when all are there: no buffer grows and is copied on the way. */
 class PartSink implements FileSink {
   position = 0
-  private readonly parts: Uint8Array[] = []
+  private parts: Uint8Array[] = []
+  private sizeBytes = 0
 
   write(bytes: Uint8Array): void {
     this.parts.push(bytes)
+    this.sizeBytes += bytes.length
     this.position += bytes.length
   }
 
-  /** Gives up each part as soon as it is copied. */
+  /** What was written since the last call. Gives up each part as soon as it is copied. */
   join(): Uint8Array {
-    const file = new Uint8Array(this.position)
+    const file = new Uint8Array(this.sizeBytes)
     let at = 0
     for (const [i, part] of this.parts.entries()) {
       file.set(part, at)
       at += part.length
       this.parts[i] = NOTHING
     }
+    this.parts = []
+    this.sizeBytes = 0
     return file
   }
 }

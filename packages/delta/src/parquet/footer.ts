@@ -1,18 +1,19 @@
 /**
  * The end of a Parquet file: page indexes, then the footer.
  *
- * README.md › File format; PageIndex.md; parquet.thrift › FileMetaData, RowGroup, ColumnChunk, ColumnMetaData,
- * Statistics, ColumnIndex, OffsetIndex. Field numbers and names stand beside the calls that write them.
+ * README.md › File format; parquet.thrift › FileMetaData, RowGroup, ColumnChunk, ColumnMetaData, Statistics. Field
+ * numbers and names stand beside the calls that write them.
  *
  * @module
  */
 
 import { VERSION } from '../version.ts'
-import { type Bounds, boundBytes, compareBounds, truncateMax, truncateMin } from './bounds.ts'
-import { type ChunkSummary, ENCODING_IDS, type FileSink, PAGE_TYPE_IDS } from './column-chunk.ts'
+import type { ChunkDescription, ChunkStatistics } from './chunk-description.ts'
+import type { FileSink } from './column-chunk.ts'
 import { CODEC_IDS } from './compression.ts'
+import { formatOffsetIndex } from './page-index.ts'
 import type { ParquetCodec } from './parquet-encoder.ts'
-import { type Leaf, type ParquetSchema, PHYSICAL_TYPE_IDS, writeSchemaElement } from './schema-element.ts'
+import { type ParquetSchema, writeSchemaElement } from './schema-element.ts'
 import { ThriftWriter } from './thrift.ts'
 
 /** `name version x.y.z`, the form that readers parse to know a writer's bugs. */
@@ -20,19 +21,12 @@ export const CREATED_BY = `stream-ingest version ${VERSION}`
 
 /** DataPageV1 files, as `delta.parquet.format.version` 1.0.0 has them. */
 const FORMAT_VERSION = 1
-/** Longer bounds are left out of the statistics of a chunk, where readers take bounds for exact values. */
-const STATISTICS_BOUND_MAX_BYTES = 1024
-/** The bounds of a page in the column index need not be exact: longer ones are cut. */
-const COLUMN_INDEX_BOUND_MAX_BYTES = 64
 /** RowGroup.ordinal is 16 bits. */
 const ORDINAL_MAX = 32_767
 
-/** parquet.thrift › BoundaryOrder. */
-const BOUNDARY_ORDER_IDS = { UNORDERED: 0, ASCENDING: 1, DESCENDING: 2 } as const
-
 export interface RowGroupSummary {
   readonly rowCount: number
-  readonly chunks: readonly ChunkSummary[]
+  readonly chunks: readonly ChunkDescription[]
 }
 
 /** Where a part of the file is. */
@@ -41,10 +35,9 @@ interface FileRange {
   readonly sizeBytes: number
 }
 
-interface IndexedChunk extends ChunkSummary {
-  /** Null where a page has values but no bounds. */
-  readonly columnIndex: FileRange | null
-  readonly offsetIndex: FileRange
+interface IndexedChunk extends ChunkDescription {
+  readonly columnIndexRange: FileRange | null
+  readonly offsetIndexRange: FileRange | null
 }
 
 /** Column indexes, offset indexes, footer, its size in four bytes and `PAR1`. */
@@ -54,13 +47,18 @@ export function writeFileEnd(
   rowGroups: readonly RowGroupSummary[],
   codec: ParquetCodec,
 ): void {
-  const columnIndexes = rowGroups.map(group => group.chunks.map(chunk => writeColumnIndex(sink, chunk)))
+  const columnIndexes = rowGroups.map(group =>
+    group.chunks.map(({ columnIndex }) => (columnIndex === null ? null : writeRange(sink, columnIndex))),
+  )
   const indexed = rowGroups.map((group, g) => ({
     rowCount: group.rowCount,
-    chunks: group.chunks.map((chunk, c): IndexedChunk => {
-      const offsetIndex = writeOffsetIndex(sink, chunk)
-      return { ...chunk, columnIndex: columnIndexes[g]![c]!, offsetIndex }
-    }),
+    chunks: group.chunks.map(
+      (chunk, c): IndexedChunk => ({
+        ...chunk,
+        columnIndexRange: columnIndexes[g]![c]!,
+        offsetIndexRange: chunk.pages === null ? null : writeRange(sink, formatOffsetIndex(chunk.pages)),
+      }),
+    ),
   }))
   const thrift = new ThriftWriter()
   thrift.struct(() => {
@@ -116,124 +114,45 @@ function writeRowGroup(
 function writeColumnChunk(thrift: ThriftWriter, chunk: IndexedChunk, codec: ParquetCodec): void {
   thrift.i64(2, 0) // file_offset: deprecated, 0 where the metadata is in the footer alone
   thrift.field(3, () => writeColumnMetaData(thrift, chunk, codec)) // meta_data
-  thrift.i64(4, chunk.offsetIndex.offset) // offset_index_offset
-  thrift.i32(5, chunk.offsetIndex.sizeBytes) // offset_index_length
-  if (chunk.columnIndex !== null) {
-    thrift.i64(6, chunk.columnIndex.offset) // column_index_offset
-    thrift.i32(7, chunk.columnIndex.sizeBytes) // column_index_length
+  const { offsetIndexRange, columnIndexRange } = chunk
+  if (offsetIndexRange !== null) {
+    thrift.i64(4, offsetIndexRange.offset) // offset_index_offset
+    thrift.i32(5, offsetIndexRange.sizeBytes) // offset_index_length
+  }
+  if (columnIndexRange !== null) {
+    thrift.i64(6, columnIndexRange.offset) // column_index_offset
+    thrift.i32(7, columnIndexRange.sizeBytes) // column_index_length
   }
 }
 
-function writeColumnMetaData(thrift: ThriftWriter, chunk: ChunkSummary, codec: ParquetCodec): void {
-  const { leaf } = chunk
-  const isDictionary = chunk.dictionaryPageOffset !== null
-  const hasLevels = leaf.definitionLevelMax > 0 || leaf.repetitionLevelMax > 0
-  const encodings: number[] = [ENCODING_IDS.PLAIN]
-  if (isDictionary) encodings.push(ENCODING_IDS.RLE_DICTIONARY)
-  if (hasLevels) encodings.push(ENCODING_IDS.RLE)
-  const dataPages = {
-    pageType: PAGE_TYPE_IDS.DATA_PAGE,
-    encoding: isDictionary ? ENCODING_IDS.RLE_DICTIONARY : ENCODING_IDS.PLAIN,
-    count: chunk.pages.length,
-  }
-  const dictionaryPages = { pageType: PAGE_TYPE_IDS.DICTIONARY_PAGE, encoding: ENCODING_IDS.PLAIN, count: 1 }
-  thrift.i32(1, PHYSICAL_TYPE_IDS[leaf.physicalType]) // type
-  thrift.i32s(2, encodings) // encodings
-  thrift.strings(3, leaf.path) // path_in_schema
+function writeColumnMetaData(thrift: ThriftWriter, chunk: ChunkDescription, codec: ParquetCodec): void {
+  thrift.i32(1, chunk.physicalTypeId) // type
+  thrift.i32s(2, chunk.encodingIds) // encodings
+  thrift.strings(3, chunk.path) // path_in_schema
   thrift.i32(4, CODEC_IDS[codec]) // codec
   thrift.i64(5, chunk.entryCount) // num_values
   thrift.i64(6, chunk.uncompressedSizeBytes) // total_uncompressed_size
   thrift.i64(7, chunk.compressedSizeBytes) // total_compressed_size
   thrift.i64(9, chunk.dataPageOffset) // data_page_offset
   if (chunk.dictionaryPageOffset !== null) thrift.i64(11, chunk.dictionaryPageOffset) // dictionary_page_offset
-  thrift.field(12, () => writeStatistics(thrift, chunk)) // statistics
+  thrift.field(12, () => writeStatistics(thrift, chunk.statistics)) // statistics
   // encoding_stats: 1 page_type, 2 encoding, 3 count
-  thrift.structs(13, isDictionary ? [dictionaryPages, dataPages] : [dataPages], pages => {
-    thrift.i32(1, pages.pageType)
-    thrift.i32(2, pages.encoding)
-    thrift.i32(3, pages.count)
-  })
-}
-
-function writeStatistics(thrift: ThriftWriter, chunk: ChunkSummary): void {
-  thrift.i64(3, chunk.nullCount) // null_count
-  if (chunk.bounds === null) return
-  const min = boundBytes(chunk.bounds.min, chunk.leaf)
-  const max = boundBytes(chunk.bounds.max, chunk.leaf)
-  if (min.length > STATISTICS_BOUND_MAX_BYTES || max.length > STATISTICS_BOUND_MAX_BYTES) return
-  thrift.binary(5, max) // max_value
-  thrift.binary(6, min) // min_value
-  thrift.bool(7, true) // is_max_value_exact
-  thrift.bool(8, true) // is_min_value_exact
-}
-
-/** Null, and nothing written, where a page has values but no bounds: such a page could not be told from others. */
-function writeColumnIndex(sink: FileSink, chunk: ChunkSummary): FileRange | null {
-  const { pages, leaf } = chunk
-  const bounds: Bounds[] = []
-  for (const page of pages) {
-    if (page.isNullPage) continue
-    const cut = page.bounds === null ? null : cutBounds(page.bounds, leaf)
-    if (cut === null) return null
-    bounds.push(cut)
+  if (chunk.pageEncodings.length > 0) {
+    thrift.structs(13, chunk.pageEncodings, pages => {
+      thrift.i32(1, pages.pageTypeId)
+      thrift.i32(2, pages.encodingId)
+      thrift.i32(3, pages.count)
+    })
   }
-  let next = 0
-  const places = pages.map(page => (page.isNullPage ? null : bounds[next++]!))
-  const thrift = new ThriftWriter()
-  thrift.struct(() => {
-    thrift.bools(
-      1, // null_pages
-      pages.map(page => page.isNullPage),
-    )
-    thrift.binaries(
-      2, // min_values
-      places.map(page => (page === null ? NOTHING : boundBytes(page.min, leaf))),
-    )
-    thrift.binaries(
-      3, // max_values
-      places.map(page => (page === null ? NOTHING : boundBytes(page.max, leaf))),
-    )
-    thrift.i32(4, BOUNDARY_ORDER_IDS[boundaryOrder(bounds, leaf)]) // boundary_order
-    thrift.i64s(
-      5, // null_counts
-      pages.map(page => page.nullCount),
-    )
-  })
-  return writeRange(sink, thrift.take())
 }
 
-/** Bounds as the column index has them; null where no short one is above the largest value. */
-function cutBounds({ min, max }: Bounds, leaf: Leaf): Bounds | null {
-  if (!(min instanceof Uint8Array && max instanceof Uint8Array)) return { min, max }
-  const cutMax = truncateMax(max, COLUMN_INDEX_BOUND_MAX_BYTES, leaf)
-  return cutMax === null ? null : { min: truncateMin(min, COLUMN_INDEX_BOUND_MAX_BYTES, leaf), max: cutMax }
-}
-
-function writeOffsetIndex(sink: FileSink, chunk: ChunkSummary): FileRange {
-  const thrift = new ThriftWriter()
-  thrift.struct(() => {
-    // page_locations: 1 offset, 2 compressed_page_size, 3 first_row_index
-    thrift.structs(1, chunk.pages, page => {
-      thrift.i64(1, page.offset)
-      thrift.i32(2, page.compressedSizeBytes)
-      thrift.i64(3, page.firstRow)
-    })
-  })
-  return writeRange(sink, thrift.take())
-}
-
-/** Whether both the mins and the maxs of the pages with values go up, or both go down. */
-function boundaryOrder(bounds: readonly Bounds[], leaf: Leaf): keyof typeof BOUNDARY_ORDER_IDS {
-  const isOrdered = (direction: 1 | -1): boolean =>
-    bounds.every((page, i) => {
-      const before = bounds[i - 1] ?? page
-      return (
-        compareBounds(before.min, page.min, leaf) * direction <= 0 &&
-        compareBounds(before.max, page.max, leaf) * direction <= 0
-      )
-    })
-  if (isOrdered(1)) return 'ASCENDING'
-  return isOrdered(-1) ? 'DESCENDING' : 'UNORDERED'
+function writeStatistics(thrift: ThriftWriter, { nullCount, bounds }: ChunkStatistics): void {
+  if (nullCount !== null) thrift.i64(3, nullCount) // null_count
+  if (bounds === null) return
+  thrift.binary(5, bounds.max) // max_value
+  thrift.binary(6, bounds.min) // min_value
+  if (bounds.isMaxExact !== undefined) thrift.bool(7, bounds.isMaxExact) // is_max_value_exact
+  if (bounds.isMinExact !== undefined) thrift.bool(8, bounds.isMinExact) // is_min_value_exact
 }
 
 function writeRange(sink: FileSink, bytes: Uint8Array): FileRange {
@@ -242,12 +161,10 @@ function writeRange(sink: FileSink, bytes: Uint8Array): FileRange {
   return { offset, sizeBytes: bytes.length }
 }
 
-function startOf(chunk: ChunkSummary): number {
+function startOf(chunk: ChunkDescription): number {
   return chunk.dictionaryPageOffset ?? chunk.dataPageOffset
 }
 
-function sum(chunks: readonly ChunkSummary[], size: (chunk: ChunkSummary) => number): number {
+function sum(chunks: readonly ChunkDescription[], size: (chunk: ChunkDescription) => number): number {
   return chunks.reduce((total, chunk) => total + size(chunk), 0)
 }
-
-const NOTHING = new Uint8Array(0)

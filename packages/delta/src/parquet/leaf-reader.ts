@@ -198,8 +198,13 @@ interface Page {
 
 const EMPTY_PAGE: Page = { entryCount: 0, definitions: null, repetitions: null, values: [] }
 
-/** A bit that flipped on the way shows here, where the writer left a checksum; the values alone might not show it. */
-function checkPage(header: PageHeader, body: Uint8Array, name: string): void {
+/**
+ * A bit that flipped on the way shows here, where the writer left a checksum; the values alone might not show it.
+ *
+ * @param name of the column, for the message
+ * @throws Error for a page that is cut off, or is not what its header says
+ */
+export function checkPage(header: PageHeader, body: Uint8Array, name: string): void {
   if (header.compressed_page_size < 0 || body.length < header.compressed_page_size) {
     throw new Error(`a page of the column ${name} is cut off`)
   }

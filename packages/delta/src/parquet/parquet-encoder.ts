@@ -5,6 +5,7 @@
  */
 import type { ColumnBatch } from '../column/column.ts'
 import type { StructType } from '../schema.ts'
+import type { EncodedRowGroup } from './chunk-description.ts'
 
 export const PARQUET_CODECS = ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as const
 export type ParquetCodec = (typeof PARQUET_CODECS)[number]
@@ -36,7 +37,11 @@ export interface ParquetFileWriter {
   readonly sizeBytes: number
   /** Encodes a batch as a row group of its own, whatever its size. It has rows, and the columns of the file's schema. */
   appendRowGroup(batch: ColumnBatch): void
-  /** The whole file, which has a row at least. Nothing may be called afterwards. */
+  /** Appends a row group that another file has, as it is there: one whose columns are described in the same way. */
+  appendEncodedRowGroup(group: EncodedRowGroup): void
+  /** The bytes made since the last call, which the file does not keep: for a file that goes out as it is made. */
+  take(): Uint8Array
+  /** The whole file, or what was not taken of it; it has a row at least. Nothing may be called afterwards. */
   finish(): Uint8Array
 }
 

@@ -74,7 +74,7 @@ export async function openParquet(
   } catch (cause) {
     throw corrupt(store, key, 'has a footer that cannot be read', cause)
   }
-  return new ParquetFile(store, key, sizeBytes, metadata, file)
+  return new ParquetFile(store, key, sizeBytes, metadata, footer.subarray(0, -FOOTER_TAIL_BYTES), file)
 }
 
 /** A file whose footer has been read. */
@@ -82,15 +82,25 @@ export class ParquetFile {
   readonly key: string
   readonly sizeBytes: number
   readonly metadata: FileMetaData
+  /** The same as it is in the file: FileMetaData in the compact protocol. */
+  readonly footer: Uint8Array
   readonly rowCount: number
   readonly #store: ObjectStore
   readonly #file: RangedFile
 
-  constructor(store: ObjectStore, key: string, sizeBytes: number, metadata: FileMetaData, file: RangedFile) {
+  constructor(
+    store: ObjectStore,
+    key: string,
+    sizeBytes: number,
+    metadata: FileMetaData,
+    footer: Uint8Array,
+    file: RangedFile,
+  ) {
     this.#store = store
     this.key = key
     this.sizeBytes = sizeBytes
     this.metadata = metadata
+    this.footer = footer
     this.rowCount = Number(metadata.num_rows)
     this.#file = file
   }
@@ -127,11 +137,22 @@ export class ParquetFile {
   async readChunks(rowGroup: number, columns: readonly number[]): Promise<(ColumnChunkBytes | undefined)[]> {
     const chunks = columns.map(column => this.metadata.row_groups[rowGroup]!.columns[column]?.meta_data)
     const present = chunks.filter(chunk => chunk !== undefined)
-    const blocks = await this.#readBlocks(present.map(chunkRange))
-    return chunks.map(chunk => {
-      if (chunk === undefined) return undefined
-      return { metadata: chunk, bytes: this.#slice(blocks, chunkRange(chunk)) }
-    })
+    const parts = await this.readRanges(present.map(chunkRange))
+    let next = 0
+    return chunks.map(chunk => (chunk === undefined ? undefined : { metadata: chunk, bytes: parts[next++]! }))
+  }
+
+  /**
+   * Reads ranges of the file, near ones in one request.
+   *
+   * @returns in the order of `ranges`
+   * @throws DeltaLakeError `DELTA_DATA_CORRUPT`, and what the store throws
+   */
+  async readRanges(ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
+    const blocks = await Promise.all(
+      coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })),
+    )
+    return ranges.map(range => this.#slice(blocks, range))
   }
 
   /** The error of a row group that cannot be decoded, naming the file. An error of ours stays what it is. */
@@ -150,11 +171,6 @@ export class ParquetFile {
   /** `DELTA_DATA_CORRUPT` naming the file; the message goes on after its name. */
   corrupt(message: string, cause?: unknown): DeltaLakeError {
     return corrupt(this.#store, this.key, message, cause)
-  }
-
-  /** Ranges that lie near each other come in one request. */
-  async #readBlocks(ranges: readonly ByteRange[]): Promise<Block[]> {
-    return Promise.all(coalesce(ranges).map(async range => ({ range, bytes: await this.#file.read(range) })))
   }
 
   #slice(blocks: readonly Block[], { startByte, endByte }: ByteRange): Uint8Array {

@@ -4,8 +4,10 @@ import fc from 'fast-check'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js'
 import { createParquetEncoder } from '../../src/index.ts'
+import { copyRowGroups } from '../../src/parquet/row-group-copy.ts'
 import { type DataType, decimal, field, primitive, type StructType, struct } from '../../src/schema.ts'
 import { arbitraryBatchCase, batchOf, type Row } from '../column/arbitrary-batch.ts'
+import { openFile } from './open-file.ts'
 
 const encoder = createParquetEncoder()
 
@@ -22,6 +24,25 @@ describe('statistics and page indexes', () => {
       ),
       { numRuns: 300 },
     )
+  })
+
+  test('are those of the same pages where a row group was copied from another file', async () => {
+    const property = fc.asyncProperty(
+      arbitraryBatchCase({ depth: 0, rowsMin: 1, rowsMax: 30 }),
+      fc.integer({ min: 1, max: 20 }),
+      async ({ schema, rows }, pageRows) => {
+        const options = { codec: 'snappy', pageRows } as const
+        const file = encoder.createFileWriter(schema, options)
+        file.appendRowGroup(batchOf(schema, rows))
+        for await (const group of copyRowGroups(await openFile(file.finish()), schema, options)!) {
+          const copy = encoder.createFileWriter(schema, options)
+          copy.appendRowGroup(batchOf(schema, rows.slice(0, 1)))
+          copy.appendEncodedRowGroup(group)
+          assertIndexesOf(copy.finish(), 1, schema, rows, pageRows)
+        }
+      },
+    )
+    await fc.assert(property, { numRuns: 100 })
   })
 
   test('hold for long strings and binaries, whose bounds are cut', () => {
@@ -169,7 +190,18 @@ function assertIndexes(
   options: { pageRows: number; dictionary: boolean },
 ): void {
   const { bytes } = encoder.encode(batchOf(schema, rows), { codec: 'snappy', ...options })
-  const [chunks] = fileChunks(bytes)
+  assertIndexesOf(bytes, 0, schema, rows, options.pageRows)
+}
+
+/** @param rows of the row group */
+function assertIndexesOf(
+  bytes: Uint8Array,
+  group: number,
+  schema: StructType,
+  rows: readonly Row[],
+  pageRows: number,
+): void {
+  const chunks = fileChunks(bytes)[group]
   schema.fields.forEach(({ name, type }, i) => {
     const chunk = chunks![i]!
     const values = rows.map(row => row[name] ?? null)
@@ -178,7 +210,7 @@ function assertIndexes(
     const hasNaN = present.some(v => Number.isNaN(v))
     if (present.length === 0 || hasNaN) assert.deepEqual([chunk.min, chunk.max], [null, null])
     else if (chunk.max !== null) assertBounds(chunk.min!, chunk.max, present, type, true)
-    assertPages(bytes, chunk, values, type, options.pageRows)
+    assertPages(bytes, chunk, values, type, pageRows)
     // Bytes of 0xff have nothing above them that is shorter.
     if (!hasNaN && !(type.kind === 'primitive' && type.name === 'binary')) {
       const hasMaxOnly = present.every(v => typeof v !== 'string' || !v.startsWith('\u{10ffff}'.repeat(16)))

@@ -135,6 +135,9 @@ class Trip {
       await writeCheckpoint(this.#store, version, this.#encoder, systemRuntime)
     })
     await this.#append('append again', false)
+    await this.#do('optimize by copying', async () => {
+      await optimizeTable(this.#store, { maxDeletedRowsRatio: 0, rowGroupCopyMinBytes: 1 })
+    })
     await this.#do('vacuum', async () => {
       // Long after: everything that is no part of the table is old enough to go.
       const { filesDeleted } = await vacuumTable(this.#store, { runtime: later(4_000) })

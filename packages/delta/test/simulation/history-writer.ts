@@ -151,6 +151,7 @@ export class HistoryWriter {
       runtime: history.runtime,
       targetFileSizeBytes: 4_000 + history.pick(20_000),
       maxDeletedRowsRatio: history.random() < 0.5 ? 0 : 0.5,
+      rowGroupCopyMinBytes: history.random() < 0.5 ? 1 : 1 << 20,
     })
     if (commits > 0) history.count('optimized')
     if (conflicts > 0) history.count('optimize met a conflict')

@@ -1,47 +1,36 @@
 /**
  * Many files into one: their live rows, under the table's present schema.
  *
- * PROTOCOL.md › Reading, › Row Tracking, › Column Mapping. Rows go column by column from pages into builders; memory is that
- * of the compressed columns of one row group of an input, of one row group of the output, and of the output's encoded
- * bytes.
+ * PROTOCOL.md › Reading, › Row Tracking, › Column Mapping. Large row groups are copied
+ * as they are, where the output describes their columns in the same way. Other rows go column by column from pages into
+ * builders. Memory is that of the compressed columns of one row group of an input, of one row group of the output, and of
+ * the output's encoded bytes.
  *
  * @module
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Add } from '../../action.ts'
 import { appendValue } from '../../column/append-value.ts'
-import type { ColumnBatch } from '../../column/column.ts'
 import { type ColumnBuilder, createColumnBuilder } from '../../column/column-builder.ts'
 import { physicalName } from '../../column-mapping.ts'
 import type { EncodedDataFile } from '../../data-file.ts'
-import {
-  type DataFileFormat,
-  dataFileFormatOf,
-  type PartitionValues,
-  physicalColumns,
-  withPartitionColumns,
-} from '../../data-file-format.ts'
+import { type DataFileFormat, dataFileFormatOf, type PartitionValues } from '../../data-file-format.ts'
 import { type DeletedRows, readDeletionVector } from '../../deletion-vector.ts'
 import { DeltaLakeError } from '../../error.ts'
 import { formatDataFileKey } from '../../file-path.ts'
 import { dataFileSource, type OpenForeignStore } from '../../file-source.ts'
 import { fileTree } from '../../parquet/file-schema.ts'
-import type {
-  ParquetCodec,
-  ParquetEncodeOptions,
-  ParquetEncoder,
-  ParquetFileWriter,
-} from '../../parquet/parquet-encoder.ts'
+import type { ParquetCodec, ParquetEncodeOptions, ParquetEncoder } from '../../parquet/parquet-encoder.ts'
 import { openParquet, type ParquetFile } from '../../parquet/parquet-reader.ts'
 import { createReaders, type LeafSlot, openRowGroup, type ValueReader } from '../../parquet/value-reader.ts'
 import type { Runtime } from '../../runtime.ts'
 import { array, type DataType, field, map, primitive, type StructField, struct } from '../../schema.ts'
 import { someType } from '../../schema-codec.ts'
-import { collectStatistics, formatStatistics, type Statistics } from '../../statistics.ts'
-import { mergeStatistics } from '../../statistics-merge.ts'
+import { formatStatistics } from '../../statistics.ts'
 import type { ObjectStore, RequestOptions } from '../../store/object-store.ts'
 import { tableProperty } from '../../table-property.ts'
 import type { TableState } from '../../table-state.ts'
+import { OutputFile } from './output-file.ts'
 
 /** Rows that go through the columns at a time. */
 const SLICE_ROWS = 8_192
@@ -49,11 +38,15 @@ const SLICE_ROWS = 8_192
 export const ROW_GROUP_SIZE_MAX_BYTES = 64 << 20
 /** Rows at which a row group of the output ends. */
 const ROW_GROUP_ROWS_MAX = 1_048_576
+/** Encoded: a file whose row groups have this size on average is copied. Smaller ones would be many in the output. */
+export const ROW_GROUP_COPY_MIN_BYTES = 8 << 20
 
 export interface RewriteOptions extends RequestOptions {
   readonly codec: ParquetCodec
   readonly compressionLevel?: number
   readonly openForeign?: OpenForeignStore
+  /** Default {@link ROW_GROUP_COPY_MIN_BYTES}. */
+  readonly rowGroupCopyMinBytes?: number
 }
 
 /** Where a table that tracks rows keeps the ids of rows that were moved. */
@@ -105,9 +98,16 @@ export class FileRewriter {
    */
   async rewrite(files: readonly Add[]): Promise<EncodedDataFile | null> {
     const partitionValues = this.#logicalPartitionValues(files[0]!)
-    const output = new OutputFile(this.#encoder, this.#format, this.#encodeOptions(), partitionValues)
-    const builders = this.#outputFields().map(f => createColumnBuilder(f.type))
+    const output = new OutputFile(this.#encoder, this.#format, this.#encodeOptions(), partitionValues, {
+      data: this.#fields,
+      rowIds: this.#rowIds === null ? [] : [this.#rowIds.rowId, this.#rowIds.commitVersion],
+    })
+    const rest: Add[] = []
     for (const add of files) {
+      if (!(await this.#copyFile(add, output))) rest.push(add)
+    }
+    const builders = this.#outputFields().map(f => createColumnBuilder(f.type))
+    for (const add of rest) {
       for await (const rowCount of this.#appendFile(add, builders)) {
         // A slice was appended.
         if (rowCount >= ROW_GROUP_ROWS_MAX || sizeOf(builders) >= ROW_GROUP_SIZE_MAX_BYTES) {
@@ -157,29 +157,42 @@ export class FileRewriter {
         )
       }
     }
-    const dataCount = this.#fields.length
-    output.append(
-      { schema: struct(this.#fields), rowCount, columns: columns.slice(0, dataCount) },
-      this.#rowIds === null
-        ? null
-        : {
-            schema: struct([this.#rowIds.rowId, this.#rowIds.commitVersion]),
-            rowCount,
-            columns: columns.slice(dataCount),
-          },
-    )
+    output.append(rowCount, columns)
+  }
+
+  /**
+   * Appends the row groups of a file as they are.
+   *
+   * @returns false, with nothing appended, where its rows must be looked at
+   */
+  async #copyFile(add: Add, output: OutputFile): Promise<boolean> {
+    const { rowGroupCopyMinBytes = ROW_GROUP_COPY_MIN_BYTES, signal } = this.#options
+    // Deleted rows go, and rows that have ids take them along.
+    if (add.size < rowGroupCopyMinBytes || add.deletionVector !== undefined || this.#rowIds !== null)
+      return false
+    const file = await this.#open(add)
+    if (add.size < rowGroupCopyMinBytes * file.rowGroupCount) return false
+    return output.copy(file, add.stats, signal)
+  }
+
+  #open(add: Add): Promise<ParquetFile> {
+    const { openForeign } = this.#options
+    const source = dataFileSource(add.path, this.#store, openForeign)
+    return openParquet(source.store, source.key, { ...this.#request, sizeBytes: add.size })
+  }
+
+  get #request(): RequestOptions {
+    return this.#options.signal === undefined ? {} : { signal: this.#options.signal }
   }
 
   /** Appends the live rows of a file, giving after each slice how many rows the builders hold. */
   async *#appendFile(add: Add, builders: readonly ColumnBuilder[]): AsyncGenerator<number> {
     const { openForeign, signal } = this.#options
-    const request: RequestOptions = signal === undefined ? {} : { signal }
-    const source = dataFileSource(add.path, this.#store, openForeign)
-    const file = await openParquet(source.store, source.key, { ...request, sizeBytes: add.size })
+    const file = await this.#open(add)
     const deleted =
       add.deletionVector === undefined
         ? null
-        : await readDeletionVector(this.#store, add.deletionVector, openForeign, request)
+        : await readDeletionVector(this.#store, add.deletionVector, openForeign, this.#request)
     const columns = this.#openColumns(file, add)
     let firstRow = 0
     for (let group = 0; group < file.rowGroupCount; group++) {
@@ -328,51 +341,6 @@ class RowIdColumn implements ColumnSource {
       const id = this.#moved?.read() ?? this.#byPlace(firstRow + i)
       if (live === null || live[i] === 1) appendValue(builder, id)
     }
-  }
-}
-
-/** A file that grows by row groups, and its statistics with it. */
-class OutputFile {
-  readonly #encoder: ParquetEncoder
-  readonly #format: DataFileFormat
-  readonly #options: ParquetEncodeOptions
-  readonly #partitionValues: PartitionValues
-  #writer: ParquetFileWriter | null = null
-  #statistics: Statistics | null = null
-
-  constructor(
-    encoder: ParquetEncoder,
-    format: DataFileFormat,
-    options: ParquetEncodeOptions,
-    partitionValues: PartitionValues,
-  ) {
-    this.#encoder = encoder
-    this.#format = format
-    this.#options = options
-    this.#partitionValues = partitionValues
-  }
-
-  append(data: ColumnBatch, rowIds: ColumnBatch | null): void {
-    const physical = physicalColumns(this.#format, data)
-    const statistics = collectStatistics(physical, this.#format.statistics)
-    const whole = withPartitionColumns(this.#format, physical, this.#partitionValues)
-    const batch: ColumnBatch =
-      rowIds === null
-        ? whole
-        : {
-            schema: struct([...whole.schema.fields, ...rowIds.schema.fields]),
-            rowCount: whole.rowCount,
-            columns: [...whole.columns, ...rowIds.columns],
-          }
-    this.#writer ??= this.#encoder.createFileWriter(batch.schema, this.#options)
-    this.#writer.appendRowGroup(batch)
-    this.#statistics =
-      this.#statistics === null ? statistics : mergeStatistics(physical.schema, this.#statistics, statistics)
-  }
-
-  finish(): { bytes: Uint8Array; statistics: Statistics } | null {
-    if (this.#writer === null || this.#statistics === null) return null
-    return { bytes: this.#writer.finish(), statistics: this.#statistics }
   }
 }
 
