@@ -21,6 +21,7 @@ import {
   field,
   LocalObjectStore,
   loadSnapshot,
+  type ObjectBody,
   type ObjectStore,
   primitive,
   struct,
@@ -58,6 +59,22 @@ class Meter {
   readBytes = 0
   writtenBytes = 0
 
+  #weighed(body: ObjectBody): ObjectBody {
+    if (body instanceof Uint8Array) {
+      this.writtenBytes += body.length
+      return body
+    }
+    const count = (piece: Uint8Array): void => {
+      this.writtenBytes += piece.length
+    }
+    return (async function* () {
+      for await (const piece of body) {
+        count(piece)
+        yield piece
+      }
+    })()
+  }
+
   wrap(store: ObjectStore): ObjectStore {
     return {
       uri: store.uri,
@@ -72,10 +89,8 @@ class Meter {
         this.writtenBytes += body.length
         return this.#counted(store.put(key, body, options))
       },
-      putIfAbsent: (key, body, options) => {
-        this.writtenBytes += body.length
-        return this.#counted(store.putIfAbsent(key, body, options))
-      },
+      putIfAbsent: (key, body, options) =>
+        this.#counted(store.putIfAbsent(key, this.#weighed(body), options)),
       list: (prefix, options) => {
         this.requests++
         return store.list(prefix, options)

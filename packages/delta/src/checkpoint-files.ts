@@ -1,8 +1,8 @@
 /**
  * The files that make up a checkpoint: one Parquet file, or on tables that ask for it one of version 2 with sidecars.
  *
- * PROTOCOL.md › Checkpoints, › V2 Spec. Files stream through row groups, so that memory is that of one batch and of the
- * encoded bytes; with sidecars each batch is a file of its own, and the bytes go out as they are made. What is no file has
+ * PROTOCOL.md › Checkpoints, › V2 Spec. Files stream through row groups, and the bytes go out as they are made, so that
+ * memory is that of one batch; with sidecars each batch is a file of its own. What is no file has
  * a row group to itself: a writer that opens the table reads that one alone.
  *
  * @module
@@ -118,6 +118,12 @@ export class CheckpointFile {
     this.#writer.appendRowGroup({ schema: this.#schema, rowCount, columns: [...absent, ...columns] })
   }
 
+  /** The bytes made since the last call. */
+  take(): Uint8Array {
+    return this.#writer.take()
+  }
+
+  /** The rest of the bytes. */
   finish(): Uint8Array {
     return this.#writer.finish()
   }

@@ -67,37 +67,31 @@ export async function writeCheckpoint(
   const snapshot = await loadSnapshot(store, { version, nowMs: runtime.now(), hint: pointer })
   assert(snapshot !== null, 'a checkpoint is made of a version that was committed')
   assertMaintainable(snapshot.state.protocol)
-  const made = await new CheckpointWriter(snapshot, encoder, runtime, options).make()
+  const writer = new CheckpointWriter(snapshot, encoder, runtime, options)
   // Crash here: no checkpoint, or one that the next LIST finds; the pointer is only a hint. Sidecars of a checkpoint that
   // never came are removed with old ones.
-  const put = await store.putIfAbsent(formatCheckpointPath(version), made.bytes)
+  const put = await store.putIfAbsent(formatCheckpointPath(version), writer.bytes())
   if (put.status === 'unknown') throw put.cause
   await writeLastCheckpoint(store, {
     version,
-    size: made.actionCount,
-    sizeInBytes: made.sizeBytes,
-    numOfAddFiles: made.addCount,
+    size: writer.actionCount,
+    sizeInBytes: writer.sizeBytes,
+    numOfAddFiles: writer.addCount,
   })
   return { status: put.status === 'created' ? 'written' : 'exists', version }
 }
 
-interface MadeCheckpoint {
-  /** The file that is yet to be put. */
-  readonly bytes: Uint8Array
-  /** Sidecars included. */
-  readonly sizeBytes: number
-  readonly actionCount: number
-  readonly addCount: number
-}
-
+/** One checkpoint. Its counts are true once its bytes have been read to their end. */
 class CheckpointWriter {
+  /** Sidecars included. */
+  sizeBytes = 0
+  actionCount = 0
+  addCount = 0
   readonly #snapshot: Snapshot
   readonly #encoder: ParquetEncoder
   readonly #runtime: Runtime
   readonly #fileActionsMax: number
   readonly #sidecars: Sidecar[] = []
-  #sidecarActions = 0
-  #addCount = 0
 
   constructor(
     snapshot: Snapshot,
@@ -112,7 +106,8 @@ class CheckpointWriter {
     this.#fileActionsMax = fileActionsMax
   }
 
-  async make(): Promise<MadeCheckpoint> {
+  /** The file, piece by piece; sidecars are in place before the first one. */
+  async *bytes(): AsyncGenerator<Uint8Array> {
     const { state } = this.#snapshot
     const format = formatOf(state)
     const columns = checkpointColumns(state, format)
@@ -120,16 +115,24 @@ class CheckpointWriter {
     const inline = format === 'v1' ? batches : await this.#inlineOrSidecars(batches)
     const file = new CheckpointFile(this.#encoder, columns, inline !== null)
     file.appendState(stateActions(state, format, this.#sidecars))
-    if (inline !== null) for await (const batch of inline) file.appendFiles(batch)
-    const actionCount = file.rowCount + this.#sidecarActions
-    const bytes = file.finish()
-    const sizeBytes = this.#sidecars.reduce((total, s) => total + s.sizeInBytes, bytes.length)
-    return { bytes, sizeBytes, actionCount, addCount: this.#addCount }
+    if (inline !== null) {
+      for await (const batch of inline) {
+        file.appendFiles(batch)
+        yield this.#counted(file.take())
+      }
+    }
+    this.actionCount += file.rowCount
+    yield this.#counted(file.finish())
+  }
+
+  #counted(bytes: Uint8Array): Uint8Array {
+    this.sizeBytes += bytes.length
+    return bytes
   }
 
   async *#adds(): ReturnType<Snapshot['fileBatches']> {
     for await (const batch of this.#snapshot.fileBatches()) {
-      this.#addCount += batch.length
+      this.addCount += batch.length
       yield batch
     }
   }
@@ -163,9 +166,9 @@ class CheckpointWriter {
     const bytes = encodeSidecar(this.#encoder, batch)
     const path = formatSidecarName(version, this.#sidecars.length + 1, this.#runtime.uuid())
     // Crash here: a file that nothing refers to.
-    await store.put(SIDECAR_PREFIX + path, bytes)
+    await store.put(SIDECAR_PREFIX + path, this.#counted(bytes))
     this.#sidecars.push({ path, sizeInBytes: bytes.length, modificationTime: this.#runtime.now() })
-    this.#sidecarActions += batch.rowCount
+    this.actionCount += batch.rowCount
   }
 }
 

@@ -346,7 +346,11 @@ suite('a checkpoint of version 2', () => {
   test('that is not completed leaves nothing that a reader sees', async () => {
     const log = await logOf(actions, spec)
     const failing = storeWith(log.store, {
-      putIfAbsent: async () => ({ status: 'unknown', cause: new Error('reset') }),
+      putIfAbsent: async (_key, body) => {
+        assert(!(body instanceof Uint8Array))
+        for await (const _ of body);
+        return { status: 'unknown', cause: new Error('reset') }
+      },
     })
     const encoder = createParquetEncoder()
     await assert.rejects(writeCheckpoint(failing, 1, encoder, testRuntime(NOW_MS), { fileActionsMax: 2 }))

@@ -213,6 +213,9 @@ export class FakeS3Server {
         this.uploads.delete(uploadId)
         return { status: 204 }
       case 'CompleteMultipartUpload': {
+        const isConditional = request.ifNoneMatch && this.condition !== 'ignore'
+        if (isConditional && objects.has(request.key))
+          return refusal({ status: 412, code: 'PreconditionFailed' })
         const numbers = [...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber>/g)].map(match =>
           Number(match[1]),
         )

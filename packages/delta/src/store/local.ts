@@ -19,6 +19,7 @@ import { checkKey, checkPrefix, compareKeys, normalizeRoot } from './object-key.
 import type {
   ByteRange,
   ListOptions,
+  ObjectBody,
   ObjectInfo,
   ObjectStore,
   PutIfAbsentResult,
@@ -103,7 +104,7 @@ export class LocalObjectStore implements ObjectStore {
     await syncDirectory(dirname(path))
   }
 
-  async putIfAbsent(key: string, body: Uint8Array, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
+  async putIfAbsent(key: string, body: ObjectBody, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
     const path = this.#path(key)
     const temporary = await this.#writeTemporary(path, body, options)
     try {
@@ -165,7 +166,7 @@ export class LocalObjectStore implements ObjectStore {
   }
 
   /** Writes the body beside the path it is meant for, durable, and returns where. */
-  async #writeTemporary(path: string, body: Uint8Array, options: RequestOptions): Promise<string> {
+  async #writeTemporary(path: string, body: ObjectBody, options: RequestOptions): Promise<string> {
     const directory = dirname(path)
     const name = `.tmp-${this.#uniqueName()}`
     assert(TEMPORARY_NAME.test(name), 'a unique name consists of letters, digits and `-`')

@@ -13,6 +13,7 @@ import { checkKey, checkPrefix, compareKeys, joinKey, normalizeRoot } from './ob
 import type {
   ByteRange,
   ListOptions,
+  ObjectBody,
   ObjectInfo,
   ObjectStore,
   PutIfAbsentResult,
@@ -139,9 +140,9 @@ class MemoryRoot implements ObjectStore {
     await this.#perform('put', path, options, () => this.#state.write(path, copy))
   }
 
-  async putIfAbsent(key: string, body: Uint8Array, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
+  async putIfAbsent(key: string, body: ObjectBody, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
     const path = this.#path(key)
-    const copy = Uint8Array.from(body)
+    const copy = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body)
     try {
       return await this.#perform('putIfAbsent', path, options, () => this.#state.writeIfAbsent(path, copy))
     } catch (error) {
@@ -276,4 +277,10 @@ export class MemoryObjectStore extends MemoryRoot {
 
 function describe(key: string, object: StoredObject): ObjectInfo {
   return { key, sizeBytes: object.body.byteLength, lastModifiedMs: object.lastModifiedMs }
+}
+
+async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = []
+  for await (const piece of pieces) all.push(Uint8Array.from(piece))
+  return Uint8Array.from(Buffer.concat(all))
 }

@@ -47,6 +47,9 @@ export interface ListOptions extends RequestOptions {
   readonly shallow?: boolean
 }
 
+/** The bytes of an object: at once, or in pieces of any size. */
+export type ObjectBody = Uint8Array | AsyncIterable<Uint8Array>
+
 export interface ObjectStore {
   /** Where the root is, for people: `s3://bucket/prefix`, `file:///lake/events`, `memory:name`. No trailing slash. */
   readonly uri: string
@@ -57,8 +60,14 @@ export interface ObjectStore {
   head(key: string, options?: RequestOptions): Promise<ObjectInfo | null>
   /** Create or replace. Atomic: readers see the old bytes or the new ones, never a part. */
   put(key: string, body: Uint8Array, options?: RequestOptions): Promise<void>
-  /** Create, only where nothing is: of any number of callers at most one is told `created`. */
-  putIfAbsent(key: string, body: Uint8Array, options?: RequestOptions): Promise<PutIfAbsentResult>
+  /**
+   * Create, only where nothing is: of any number of callers at most one is told `created`.
+   *
+   * A body that comes in pieces is read to its end before the answer, and costs memory of a few parts, not of the whole;
+   * what it throws is thrown, with nothing made. For commits a body is one piece: S3 servers that do not know the condition
+   * for objects of several parts may answer `created` to two callers at one moment, the later of whom has replaced the other.
+   */
+  putIfAbsent(key: string, body: ObjectBody, options?: RequestOptions): Promise<PutIfAbsentResult>
   /** Keys that start with `prefix`, in UTF-8 byte order, page by page: the caller may stop early. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   /** Deletes each key that exists; a missing one is no error. Throws if any could not be deleted, naming the first. */

@@ -18,6 +18,7 @@ import { checkKey, checkPrefix, compareKeys, joinKey, normalizeRoot } from './ob
 import type {
   ByteRange,
   ListOptions,
+  ObjectBody,
   ObjectInfo,
   ObjectStore,
   PutIfAbsentResult,
@@ -25,7 +26,7 @@ import type {
 } from './object-store.ts'
 import { S3Connection, type S3ConnectionOptions, type S3Sdk } from './s3-connection.ts'
 import { explainS3Error, httpStatusOf, type S3Action, s3CodeOf } from './s3-error.ts'
-import { uploadInParts } from './s3-multipart.ts'
+import { type MultipartOutcome, partsOf, regroup, uploadInParts } from './s3-multipart.ts'
 
 /** Larger objects go up in parts: a part that fails is cheap to repeat. */
 const MULTIPART_THRESHOLD_BYTES_DEFAULT = 64 * 1024 * 1024
@@ -132,8 +133,9 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async putIfAbsent(key: string, body: Uint8Array, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
+  async putIfAbsent(key: string, body: ObjectBody, options: RequestOptions = {}): Promise<PutIfAbsentResult> {
     const path = this.#path(key)
+    if (!(body instanceof Uint8Array)) return this.#putPiecesIfAbsent(key, path, body, options)
     try {
       await this.#send(options, ({ s3, client }, sendOptions) => {
         const input = { ...this.#putInput(path), Body: body, IfNoneMatch: '*' }
@@ -273,21 +275,70 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async #putInParts(key: string, path: string, body: Uint8Array, options: RequestOptions): Promise<void> {
-    const outcome = await this.#send(options, sdk =>
+    const { status } = await this.#upload(path, partsOf(body, this.#partBytes), false, options)
+    if (status === 'completed') return
+    // The SDK repeated a completion whose answer was lost, or the upload was ended by somebody else: the bytes tell.
+    const stored = await this.get(key, options)
+    if (stored !== null && Buffer.compare(stored, body) === 0) return
+    throw this.#endedEarly(path)
+  }
+
+  /** Small bodies go as one, whatever they came in. */
+  async #putPiecesIfAbsent(
+    key: string,
+    path: string,
+    pieces: AsyncIterable<Uint8Array>,
+    options: RequestOptions,
+  ): Promise<PutIfAbsentResult> {
+    const parts = regroup(pieces, this.#partBytes)
+    const first = await parts.next()
+    if (first.done === true) return this.putIfAbsent(key, new Uint8Array(0), options)
+    if (first.value.length < this.#partBytes) {
+      // The last one: the source ends behind it.
+      await parts.next()
+      return this.putIfAbsent(key, first.value, options)
+    }
+    const all = async function* (): AsyncGenerator<Uint8Array> {
+      yield first.value
+      yield* parts
+    }
+    const outcome = await this.#upload(path, all(), true, options)
+    switch (outcome.status) {
+      case 'completed':
+        return { status: 'created' }
+      case 'gone':
+        // Perhaps by an earlier attempt of ours.
+        if ((await this.head(key, options)) !== null) return { status: 'exists' }
+        throw this.#endedEarly(path)
+      default:
+        return outcome as PutIfAbsentResult
+    }
+  }
+
+  get #partBytes(): number {
+    return this.#options.partBytes ?? PART_BYTES_DEFAULT
+  }
+
+  #upload(
+    path: string,
+    parts: AsyncIterable<Uint8Array>,
+    ifAbsent: boolean,
+    options: RequestOptions,
+  ): Promise<MultipartOutcome> {
+    return this.#send(options, sdk =>
       uploadInParts({
         sdk,
         target: this.#putInput(path),
-        body,
-        partBytes: this.#options.partBytes ?? PART_BYTES_DEFAULT,
+        parts,
+        ifAbsent,
         signal: options.signal,
         explain: (error, action) => this.#explain(error, action, path, options),
       }),
     )
-    if (outcome === 'completed') return
-    // The SDK repeated a completion whose answer was lost, or the upload was ended by somebody else: the bytes tell.
-    const stored = await this.get(key, options)
-    if (stored !== null && Buffer.compare(stored, body) === 0) return
-    throw new DeltaLakeError(
+  }
+
+  #endedEarly(path: string): DeltaLakeError {
+    return new DeltaLakeError(
       'STORE_REQUEST_FAILED',
       `the multipart upload of \`${path}\` to \`${this.uri}\` ended before it was completed`,
       {

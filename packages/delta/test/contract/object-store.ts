@@ -60,6 +60,7 @@ export function testObjectStore(name: string, contract: ObjectStoreContract): vo
     })
     testReadsAndWrites(freshStore, contract)
     testConditionalPut(freshStore)
+    testPieces(freshStore, contract.bigBodyBytes)
     const isOrdered = contract.hasSupplementaryKeys ?? true
     testListings(
       freshStore,
@@ -194,6 +195,54 @@ function testConditionalPut(freshStore: () => ObjectStore): void {
       assert.equal(winners.length, 1)
       assert.equal(results.filter(({ status }) => status === 'exists').length, WRITERS - 1)
       assert.ok(Buffer.compare(winners[0]!, (await store.get(`race-${race}`))!) === 0)
+    }
+  })
+}
+
+function testPieces(freshStore: () => ObjectStore, bigBodyBytes: number): void {
+  const big = Buffer.alloc(bigBodyBytes)
+  for (let i = 0; i < big.length; i += 4096) big.writeUInt32LE(i, i)
+
+  async function* piecesOf(body: Uint8Array, sizeBytes: number): AsyncGenerator<Uint8Array> {
+    // Each piece is written over by the next one.
+    const piece = new Uint8Array(sizeBytes)
+    for (let at = 0; at < body.length; at += sizeBytes) {
+      const part = body.subarray(at, at + sizeBytes)
+      piece.set(part)
+      await Promise.resolve()
+      yield piece.subarray(0, part.length)
+    }
+  }
+
+  test('creates an object that comes in pieces, only where nothing is', async () => {
+    const store = freshStore()
+    for (const [key, body, sizeBytes] of [
+      ['none', bytes(''), 1],
+      ['one', bytes('a'), 1],
+      ['small', bytes('0123456789'), 3],
+      ['big', big, 1_000_003],
+    ] as const) {
+      assert.deepEqual(await store.putIfAbsent(key, piecesOf(body, sizeBytes)), { status: 'created' })
+      assert.ok(Buffer.compare(body, (await store.get(key))!) === 0, key)
+      const other = Buffer.alloc(body.length, 1)
+      assert.deepEqual(await store.putIfAbsent(key, piecesOf(other, sizeBytes)), { status: 'exists' })
+      assert.ok(Buffer.compare(body, (await store.get(key))!) === 0, key)
+    }
+  })
+
+  test('makes nothing of pieces that end in an error, which it throws', async () => {
+    const store = freshStore()
+    const failure = new Error('the source is broken')
+    const broken = async function* (body: Uint8Array): AsyncGenerator<Uint8Array> {
+      yield* piecesOf(body, 1_000_003)
+      throw failure
+    }
+    for (const body of [bytes('a'), big]) {
+      await assert.rejects(store.putIfAbsent('key', broken(body)), error => {
+        assert(error instanceof Error)
+        return error === failure || error.cause === failure
+      })
+      assert.equal(await store.get('key'), null)
     }
   })
 }

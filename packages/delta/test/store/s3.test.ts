@@ -117,6 +117,55 @@ test('an upload in parts whose completion is answered to nobody has happened', (
     assert.ok(Buffer.compare(fake.object('key')!, large) === 0)
   }))
 
+async function* pieces(): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < 12; i++) yield Buffer.alloc(MIB, i)
+}
+
+test('a conditional upload in parts is given up where the object is there by then', () =>
+  withServer({}, async ({ store, fake }) => {
+    await store.put('key', body)
+    assert.deepEqual(await store.putIfAbsent('key', pieces()), { status: 'exists' })
+    assert.equal(fake.uploads.size, 0)
+    assert.ok(Buffer.compare(fake.object('key')!, body) === 0)
+  }))
+
+test('a conditional upload in parts whose completion has no definite answer is unknown', async () => {
+  for (const fault of [
+    { kind: 'answer', status: 409, code: 'ConditionalRequestConflict' },
+    { kind: 'answer', status: 503, code: 'SlowDown' },
+    { kind: 'lost' },
+  ] as const) {
+    await withServer(
+      { faults: failing('CompleteMultipartUpload', fault), store: { attemptsMax: 1 } },
+      async ({ store }) => {
+        const result = await store.putIfAbsent('key', pieces())
+        assert.equal(result.status, 'unknown', fault.kind)
+      },
+    )
+  }
+})
+
+test('a conditional upload in parts whose lost completion was repeated finds the object', () =>
+  withServer({ faults: failing('CompleteMultipartUpload', { kind: 'lost' }, 1) }, async ({ store, fake }) => {
+    assert.deepEqual(await store.putIfAbsent('key', pieces()), { status: 'exists' })
+    assert.equal(fake.object('key')!.length, 12 * MIB)
+  }))
+
+test('a conditional upload in parts that fails is given up, and its source is told', async () => {
+  let isClosed = false
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) yield Buffer.alloc(MIB)
+    } finally {
+      isClosed = true
+    }
+  }
+  await withServer({ faults: answering('UploadPart', 403, 'AccessDenied') }, async ({ store, fake }) => {
+    await assert.rejects(store.putIfAbsent('key', source()), { code: 'STORE_ACCESS_DENIED' })
+    assert.deepEqual([fake.uploads.size, fake.object('key'), isClosed], [0, undefined, true])
+  })
+})
+
 test('an upload in parts that somebody ended is an error', () =>
   withServer(
     { faults: answering('CompleteMultipartUpload', 404, 'NoSuchUpload') },

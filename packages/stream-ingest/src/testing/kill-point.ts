@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ObjectStore, PutIfAbsentResult, RequestOptions } from '@stream-ingest/delta'
+import type { ObjectBody, ObjectStore, PutIfAbsentResult, RequestOptions } from '@stream-ingest/delta'
 import { GenericError } from '../error.ts'
 
 /** The writes of the commit path, in the order in which they happen. */
@@ -81,7 +81,7 @@ class KillingStore implements ObjectStore {
     else if (key.endsWith('/_last_checkpoint')) this.#pass('after-last-checkpoint')
   }
 
-  async putIfAbsent(key: string, body: Uint8Array, options?: RequestOptions): Promise<PutIfAbsentResult> {
+  async putIfAbsent(key: string, body: ObjectBody, options?: RequestOptions): Promise<PutIfAbsentResult> {
     const isCommit = /_delta_log\/\d{20}\.json$/.test(key) && !/0{20}\.json$/.test(key)
     const isCheckpoint = /\.checkpoint\.parquet$/.test(key)
     if (isCommit) this.#pass('before-commit')
