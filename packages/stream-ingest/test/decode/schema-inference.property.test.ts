@@ -77,7 +77,7 @@ function assertHeld(value: Json, held: unknown, type: DataType | null, place: st
       return
     }
     case 'decimal':
-      assert.equal(held, value, place)
+      assert.equal(held, integerOf(formatJson(value)), place)
       return
     default: {
       const { name } = type as { name: string }
@@ -85,6 +85,14 @@ function assertHeld(value: Json, held: unknown, type: DataType | null, place: st
       else assert.deepEqual(held, name === 'double' ? Number(value) : value, place)
     }
   }
+}
+
+/** `-1e+21` is as much an integer as `-1000000000000000000000`. */
+function integerOf(text: string): bigint {
+  const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:e\+?(\d+))?$/.exec(text)!
+  const zeros = Number(exponent) - fraction.length
+  assert(zeros >= 0, `${text} is no integer`)
+  return BigInt(`${sign}${whole}${fraction}${'0'.repeat(zeros)}`)
 }
 
 function isEmpty(value: Json): boolean {
