@@ -66,10 +66,11 @@ export function isBare(specifier: string): boolean {
 
 /** Bare imports of packages that the manifest does not declare. */
 export function undeclaredImports(files: readonly SourceFile[], manifest: URL): string[] {
-  const { dependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8'))
+  const { dependencies = {}, peerDependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8'))
+  const declared = { ...dependencies, ...peerDependencies }
   return files.flatMap(file =>
     file.imports
-      .filter(specifier => isBare(specifier) && !(packageOf(specifier) in dependencies))
+      .filter(specifier => isBare(specifier) && !(packageOf(specifier) in declared))
       .map(
         specifier => `${file.path} imports \`${specifier}\`, which is not among the package's dependencies`,
       ),

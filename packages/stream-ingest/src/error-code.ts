@@ -207,6 +207,11 @@ export const ERRORS = {
     hint: 'check whether the table was replaced',
     exitCode: EXIT_CODES.badData,
   },
+  TABLE_OFFSETS_MIXED: {
+    title: 'the table holds the offsets of this pipeline under another form of its topics',
+    hint: 'ingest a topic in one way: by reading Kafka, or from messages that are handed in (a Lambda trigger). To change the way, give the new one its own `kafka.consumer_group` and a start that neither repeats nor skips (`stream-ingest inspect table --offsets` shows where the old one stands)',
+    exitCode: EXIT_CODES.config,
+  },
   TABLE_OFFSETS_EXPIRE: {
     title: 'the table would forget the offsets of this pipeline',
     hint: 'unset the table property `delta.setTransactionRetentionDuration`, after checking that this pipeline’s `txn`s are still there (`stream-ingest inspect table --offsets`)',
@@ -225,6 +230,12 @@ export const ERRORS = {
     title: 'the Lambda event is not understood',
     hint: 'send a schedule, manual or Kafka event',
     exitCode: EXIT_CODES.usage,
+  },
+  LAMBDA_DEADLINE: {
+    title: 'the Lambda invocation ran out of time',
+    hint: 'raise the function’s timeout',
+    exitCode: EXIT_CODES.temporary,
+    retryable: true,
   },
   IO_FAILED: {
     title: 'the operating system refused',

@@ -107,6 +107,15 @@ export type {
   TopicPartition,
 } from './kafka/message-source.ts'
 export {
+  createHandler,
+  type DrainResult,
+  type HandlerOptions,
+  type KafkaEventResponse,
+  type LambdaContext,
+  type LambdaHandler,
+  lambdaHandler,
+} from './lambda/index.ts'
+export {
   FLUSH_REASONS,
   type FlushReason,
   type IngestEventName,

@@ -24,9 +24,20 @@ const CONFIG_MEANING = [
 
 /** ARCHITECTURE.md, "Who imports whom": what each layer may import beside its own files. `a/b.ts` allows that file alone. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  'index.ts': ['cli/local-main.ts', 'pipeline', 'kafka', 'decode', 's3', 'config', 'observe', 'error.ts'],
+  'index.ts': [
+    'cli/local-main.ts',
+    'lambda',
+    'pipeline',
+    'kafka',
+    'decode',
+    's3',
+    'config',
+    'observe',
+    'error.ts',
+  ],
   cli: ['pipeline', 'config', 'observe', 'testing', 'error.ts'],
-  lambda: ['pipeline', 'config', 'observe', 'error.ts'],
+  // A message as people see it: an event brings such.
+  lambda: ['pipeline', 'config', 'observe', 'kafka/message-batch.ts', 'error.ts'],
   pipeline: [
     'kafka',
     'decode',

@@ -11,8 +11,8 @@ import {
   resolveVersionAt,
 } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
+import { formatCount } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
-import { formatCount } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openStoreOf, type TableOptions } from './open-table.ts'
 

@@ -5,8 +5,8 @@
  */
 import { createParquetEncoder, writeCheckpoint } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
+import { formatNumberOf } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
-import { formatNumberOf } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openTable, type TableOptions } from './open-table.ts'
 

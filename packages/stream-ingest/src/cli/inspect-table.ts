@@ -13,9 +13,9 @@ import {
   type Snapshot,
 } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
+import { formatBytes, formatCount, formatDuration, formatTime } from '../observe/format.ts'
 import { type ColumnSummary, type FileSummary, FileSummaryBuilder } from './column-summary.ts'
 import { type CommandIo, writeText } from './command-io.ts'
-import { formatBytes, formatCount, formatDuration, formatTime } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openTable, type TableOptions } from './open-table.ts'
 import { FILES_DEFAULT, formatFiles, formatSchema, listFiles } from './table-files.ts'

@@ -5,8 +5,8 @@
  */
 import { type OptimizeResult, optimizeTable, type ParquetCodec } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
+import { formatBytes, formatCount, formatNumberOf } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
-import { formatBytes, formatCount, formatNumberOf } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openStoreOf, type TableOptions } from './open-table.ts'
 import { createProgress } from './progress.ts'

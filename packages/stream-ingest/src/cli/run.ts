@@ -5,6 +5,8 @@
  */
 import type { IngestConfig } from '../config/config.ts'
 import { EXIT_CODES } from '../error.ts'
+import { type LogFormat, logEvents } from '../observe/event-log.ts'
+import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../observe/format.ts'
 import type { PartitionProgress, PipelineResult } from '../pipeline/pipeline.ts'
 import {
   type PipelineFailure,
@@ -14,8 +16,6 @@ import {
 } from '../pipeline/stream-ingest-processor.ts'
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
-import { type LogFormat, logEvents } from './event-log.ts'
-import { formatBytes, formatCount, formatDuration, formatNumberOf } from './format.ts'
 import { formatJsonDocument } from './json-document.ts'
 
 export interface RunCommandOptions {

@@ -11,7 +11,7 @@ import {
   type StructField,
   type StructType,
 } from '@stream-ingest/delta'
-import { formatBytes, formatCount, formatTime } from './format.ts'
+import { formatBytes, formatCount, formatTime } from '../observe/format.ts'
 import { formatTable, type TextColumn } from './text-table.ts'
 
 /** Files that are shown where nobody says how many. */

@@ -12,7 +12,7 @@ import {
   readCommit,
   type Snapshot,
 } from '@stream-ingest/delta'
-import { formatBytes, formatCount, formatTime } from './format.ts'
+import { formatBytes, formatCount, formatTime } from '../observe/format.ts'
 import { formatTable, type TextColumn } from './text-table.ts'
 
 /** Versions that are shown where nobody says how many. */

@@ -7,6 +7,7 @@ import type { ParquetCodec } from '@stream-ingest/delta'
 import type { ConfigReader } from './config-reader.ts'
 import { boolean, enumeration, integer, milliseconds, size } from './field-type.ts'
 import type { ProcessingConfig } from './ingest-config.ts'
+import type { PlatformDefaults } from './platform-defaults.ts'
 import { optional, type SectionReading, type SectionValues, section, withDefault } from './section.ts'
 
 const MS_PER_DAY = 86_400_000
@@ -15,7 +16,6 @@ const RETRIES_MAX = 100
 const WORKERS_MAX = 256
 const MEMORY_MIN = 2 ** 20
 const MEMORY_MAX = 2 ** 40
-const MEMORY_DEFAULT = 512 * 2 ** 20
 /** Levels of the codecs that have levels. */
 const LEVELS: Partial<Record<ParquetCodec, { readonly min: number; readonly max: number }>> = {
   zstd: { min: 1, max: 22 },
@@ -33,10 +33,10 @@ export const processingSection = section(
       description:
         'A commit is made once the oldest buffered message is this old, also when no new message comes.',
     }),
-    memory_limit: withDefault<number>(size({ min: MEMORY_MIN, max: MEMORY_MAX }), MEMORY_DEFAULT, {
+    memory_limit: optional<number>(size({ min: MEMORY_MIN, max: MEMORY_MAX }), {
       description:
         'Hard bound over everything that is buffered. At the bound a commit is made early, and nothing more is fetched.',
-      defaultText: '`512MiB`',
+      defaultText: '`512MiB`; on Lambda a share of the function’s memory',
       example: '1GiB',
     }),
     batch_bytes: optional<number>(size({ min: MEMORY_MIN, max: MEMORY_MAX }), {
@@ -135,12 +135,16 @@ function effectiveCodec(
   return isEnabled === false ? 'none' : codec
 }
 
-export function resolveProcessing(values: SectionValues<typeof processingSection.fields>): ProcessingConfig {
-  const { compression_level, runtime_limit_ms, workers } = values
+export function resolveProcessing(
+  values: SectionValues<typeof processingSection.fields>,
+  defaults: PlatformDefaults,
+): ProcessingConfig {
+  const { compression_level, workers } = values
+  const runtimeLimitMs = values.runtime_limit_ms ?? defaults.runtimeLimitMs
   return {
     batchSize: values.batch_size,
     batchTimeoutMs: values.batch_timeout_ms,
-    memoryLimitBytes: values.batch_bytes ?? values.memory_limit,
+    memoryLimitBytes: values.batch_bytes ?? values.memory_limit ?? defaults.memoryLimitBytes,
     maxRetries: values.max_retries,
     retryBaseDelayMs: values.retry_base_delay_ms,
     retryMaxDelayMs: values.retry_max_delay_ms,
@@ -149,7 +153,7 @@ export function resolveProcessing(values: SectionValues<typeof processingSection
     onBadRecord: values.on_bad_record,
     onNullValue: values.on_null_value,
     valueFormat: values.value_format,
-    ...(runtime_limit_ms === undefined ? {} : { runtimeLimitMs: runtime_limit_ms }),
+    ...(runtimeLimitMs === undefined ? {} : { runtimeLimitMs }),
     ...(workers === undefined ? {} : { workers }),
     dryRun: values.dry_run,
   }

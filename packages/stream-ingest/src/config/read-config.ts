@@ -12,6 +12,7 @@ import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
 import { type FieldType, integer } from './field-type.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
+import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
 import {
   type AnySection,
@@ -155,13 +156,16 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
   const entries = root.entries.map(entry => ({ ...entry, owner: '' }))
   const top = readSection(rootSection, entries, { path: '', span }, reader)
   if (!top.has('pipelines')) {
-    const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader)
+    const defaults = platformDefaults(reader.context.environment, 1)
+    const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader, defaults)
     return single === null ? [] : [single.config]
   }
   if (top.values.pipelines === undefined) return []
   const pipelines: { config: PipelineConfig; span: Span }[] = []
-  for (const text of pipelineTexts(top.values.pipelines, reader)) {
-    const pipeline = readPipeline(text, top, reader)
+  const texts = pipelineTexts(top.values.pipelines, reader)
+  const defaults = platformDefaults(reader.context.environment, texts.length)
+  for (const text of texts) {
+    const pipeline = readPipeline(text, top, reader, defaults)
     if (pipeline !== null) pipelines.push(pipeline)
   }
   checkTables(pipelines, reader)
@@ -205,6 +209,7 @@ function readPipeline(
   text: PipelineText,
   top: TopReading,
   reader: ConfigReader,
+  defaults: PlatformDefaults,
 ): { config: PipelineConfig; span: Span } | null {
   const errorsBefore = reader.sink.errorCount
   const kafka = readInherited('kafka', kafkaSection, text, top, reader)
@@ -226,7 +231,7 @@ function readPipeline(
     kafka: kafkaConfig,
     s3,
     delta: deltaConfig,
-    processing: resolveProcessing(complete(processing)),
+    processing: resolveProcessing(complete(processing), defaults),
   }
   return { config, span: text.span }
 }

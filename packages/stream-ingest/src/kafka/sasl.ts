@@ -105,7 +105,8 @@ interface MskSigner {
 
 async function loadMskSigner(): Promise<MskSigner> {
   try {
-    return (await import(MSK_SIGNER_PACKAGE)) as MskSigner
+    // By its name itself, so that a bundle takes it in.
+    return await import('aws-msk-iam-sasl-signer-js')
   } catch (error) {
     throw new ConfigError(
       'CONFIG_UNSUPPORTED',

@@ -18,7 +18,7 @@ import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import type { OpenedTable } from './open-table.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { askMergeRules, layoutFor } from './schema-growth.ts'
-import { appIdOf } from './start-position.ts'
+import { appIdOf, assertFresh } from './start-position.ts'
 
 /** Times in a row that another writer of this pipeline may be first. */
 const FENCED_MAX = 20
@@ -116,10 +116,9 @@ export class BatchWriter {
   }
 
   private trim(chunks: readonly SourceChunk[]): readonly SourceChunk[] {
-    const { pipelineId } = this.config
     const trimmed = trimBatch(
       chunks.flatMap(chunk => this.withoutOwn(chunk)),
-      tp => this.table.writer?.nextOffset(appIdOf(pipelineId, tp)) ?? null,
+      tp => this.startOf(tp),
       this.batchMaxBytes,
     )
     this.counts.duplicates += trimmed.duplicates
@@ -131,6 +130,16 @@ export class BatchWriter {
       if (!isKnown) this.counts.gaps.push(gap)
     }
     return trimmed.chunks
+  }
+
+  /** Null where the table holds no offset: the batch is the beginning. */
+  private startOf(tp: TopicPartition): bigint | null {
+    const { pipelineId } = this.config
+    const { writer } = this.table
+    if (writer === null) return null
+    const nextOffset = writer.nextOffset(appIdOf(pipelineId, tp))
+    if (nextOffset === null) assertFresh(pipelineId, tp, writer.table.state.txns.keys())
+    return nextOffset
   }
 
   private withoutOwn(chunk: SourceChunk): SourceChunk[] {

@@ -28,6 +28,7 @@ import { S3Client } from '../s3/s3-client.ts'
 import { type BatchCounts, BatchWriter, emptyBatchCounts } from './batch-writer.ts'
 import { type OpenedTable, type OpenTableOptions, openTable } from './open-table.ts'
 import { decodeLayout } from './schema-growth.ts'
+import { appIdOf } from './start-position.ts'
 import { readTableMetrics, type TableMetrics } from './table-metrics.ts'
 
 const HOUR_MS = 60 * 60 * 1000
@@ -106,6 +107,27 @@ export class DeltaWriter {
       const { writer, batches } = await this.open()
       await batches.write(chunks, counts)
       return { ...counts, version: writer?.table.state.version ?? null }
+    })
+  }
+
+  /**
+   * Takes note of what others have committed since: one request. A batch is right without it too; it then meets them when
+   * it commits.
+   */
+  refresh(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.opened?.writer?.table.reload()
+    })
+  }
+
+  /**
+   * The first offset of a topic partition that the table does not hold, as far as this writer has seen; null where it holds
+   * none. For plain messages, whose topics are known by name.
+   */
+  nextOffset(topic: string, partition: number): Promise<bigint | null> {
+    return this.inTurn(async () => {
+      const { writer } = await this.open()
+      return writer?.nextOffset(appIdOf(this.config.pipelineId, { topic, topicId: topic, partition })) ?? null
     })
   }
 

@@ -19,6 +19,31 @@ export function parseAppId(pipelineId: string, appId: string): { topicId: string
   return match === null ? null : { topicId: match[1]!, partition: Number(match[2]) }
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * A topic partition without an offset in the table starts afresh. It must not where its offset is there in the other form:
+ * under the topic's id, as Kafka gives it, or under its name, which is all that messages know that are handed in.
+ *
+ * @param appIds of the table
+ * @throws DeltaError `TABLE_OFFSETS_MIXED`
+ */
+export function assertFresh(pipelineId: string, tp: TopicPartition, appIds: Iterable<string>): void {
+  const isNamed = tp.topicId === tp.topic
+  for (const appId of appIds) {
+    const parsed = parseAppId(pipelineId, appId)
+    if (parsed === null) continue
+    // An id does not tell of which topic it is: any of this pipeline shows that Kafka was read.
+    if (isNamed ? !UUID.test(parsed.topicId) : parsed.topicId !== tp.topic || UUID.test(tp.topic)) continue
+    const [there, wanted] = isNamed ? ['ids', 'name'] : ['name', 'id']
+    throw new DeltaError(
+      'TABLE_OFFSETS_MIXED',
+      `the table holds offsets of \`${pipelineId}\` under the ${there} of topics; to read ${tp.topic}[${tp.partition}] under its ${wanted} would repeat messages`,
+      { context: { pipeline: pipelineId, topic: tp.topic, partition: tp.partition } },
+    )
+  }
+}
+
 /** Where to read on, and whether the table knows it already. */
 export interface StartOffset {
   readonly nextOffset: bigint
@@ -33,6 +58,7 @@ export interface StartPlan {
 
 /**
  * @param txns next offset by app id, as the table holds them
+ * @throws DeltaError `TABLE_OFFSETS_MIXED`
  * @throws KafkaError `KAFKA_NO_OFFSET` under `auto_offset_reset: none`
  * @throws DeltaError `TABLE_OFFSETS_MISSING` where the table holds offsets of higher partitions of a topic but not of
  *   this one: they were there, since a first commit records them all, and starting over would repeat or lose messages
@@ -54,6 +80,7 @@ export async function planStart(
       offsets.set(tp, { nextOffset, fromTable: true })
       continue
     }
+    assertFresh(pipelineId, tp, txns.keys())
     const highest = known.get(tp.topicId)
     if (highest === undefined || config.assignment !== 'all') fresh.push(tp)
     else if (tp.partition > highest) grown.push(tp)

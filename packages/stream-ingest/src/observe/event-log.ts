@@ -1,5 +1,5 @@
 /**
- * Logs: the product's events as lines on stderr, JSON for machines, short text for a person.
+ * Logs: the product's events as lines, JSON for machines, short text for a person.
  *
  * Levels follow what an operator must do: error = data lost or a person is needed, warn = unexpected and nothing lost,
  * info = start, stop, assignment, commit. One line per commit, none per message (rejected records excepted, which are
@@ -10,8 +10,7 @@
 import { formatDataType } from '@stream-ingest/delta'
 import pino from 'pino'
 import { StreamIngestError } from '../error.ts'
-import { type IngestEvents, type OffsetRange, subscribe } from '../observe/event.ts'
-import type { OutputStream } from './command-io.ts'
+import { type IngestEvents, type OffsetRange, subscribe } from './event.ts'
 import { formatBytes, formatCount, formatNumberOf } from './format.ts'
 
 export type LogFormat = 'json' | 'pretty'
@@ -22,24 +21,37 @@ export const REJECTED_LINES_MAX = 100
 type Level = 'info' | 'warn' | 'error'
 type Line = (level: Level, event: string, fields: Record<string, unknown>, text: string) => void
 
-/** @returns a function that ends logging */
-export function logEvents(format: LogFormat, stderr: OutputStream, now: () => number): () => void {
-  const line = format === 'json' ? jsonLines(stderr, now) : prettyLines(stderr, now)
+/** Where lines go. */
+export interface LineStream {
+  write(text: string): unknown
+}
+
+/**
+ * @param context fields of every JSON line
+ * @returns a function that ends logging
+ */
+export function logEvents(
+  format: LogFormat,
+  stream: LineStream,
+  now: () => number,
+  context: Readonly<Record<string, string>> = {},
+): () => void {
+  const line = format === 'json' ? jsonLines(stream, now, context) : prettyLines(stream, now)
   const subscriptions = [...lifeCycle(line), ...commits(line), ...trouble(line)]
   return () => {
     for (const end of subscriptions) end()
   }
 }
 
-function jsonLines(stderr: OutputStream, now: () => number): Line {
+function jsonLines(stream: LineStream, now: () => number, context: Readonly<Record<string, string>>): Line {
   const logger = pino(
     {
-      base: null,
+      base: context,
       timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
       formatters: { level: label => ({ level: label }) },
       messageKey: 'message',
     },
-    { write: text => void stderr.write(text) },
+    { write: text => void stream.write(text) },
   )
   return (level, event, fields, text) => {
     logger[level]({ event, ...exact(fields) }, text)
@@ -72,10 +84,10 @@ function errorFields(error: unknown): Record<string, unknown> {
   }
 }
 
-function prettyLines(stderr: OutputStream, now: () => number): Line {
+function prettyLines(stream: LineStream, now: () => number): Line {
   return (level, _event, _fields, text) => {
     const mark = level === 'info' ? '' : level === 'warn' ? '~ ' : 'x '
-    stderr.write(`${new Date(now()).toISOString().slice(11, 19)}  ${mark}${text}\n`)
+    stream.write(`${new Date(now()).toISOString().slice(11, 19)}  ${mark}${text}\n`)
   }
 }
 

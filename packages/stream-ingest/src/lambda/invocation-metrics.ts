@@ -1,0 +1,92 @@
+/**
+ * What an invocation did, as metrics of CloudWatch: one line in the embedded metric format for each pipeline.
+ *
+ * Amazon CloudWatch › Embedded metric format specification: a JSON line on stdout whose `_aws` says which of its numbers are
+ * metrics, of which dimensions. No call and no library is needed.
+ *
+ * @module
+ */
+import { subscribe } from '../observe/event.ts'
+import type { PipelineResult } from '../pipeline/pipeline.ts'
+
+const NAMESPACE = 'StreamIngest'
+
+const UNITS = {
+  Rows: 'Count',
+  Files: 'Count',
+  BytesWritten: 'Bytes',
+  Commits: 'Count',
+  Conflicts: 'Count',
+  BadRecords: 'Count',
+  Failures: 'Count',
+  CommitDuration: 'Milliseconds',
+  Lag: 'Count',
+} as const
+type MetricName = keyof typeof UNITS
+
+type Values = Partial<Record<MetricName, number>>
+
+/** Counts by pipeline, from the events of an invocation. */
+export class InvocationMetrics {
+  readonly #values = new Map<string, Values>()
+
+  /** @returns a function that ends counting */
+  listen(): () => void {
+    const ends = [
+      subscribe('commit:committed', e => {
+        this.#add(e.pipeline, 'Rows', e.rowCount)
+        this.#add(e.pipeline, 'Files', e.fileCount)
+        this.#add(e.pipeline, 'BytesWritten', e.sizeBytes)
+        this.#add(e.pipeline, 'Commits', 1)
+        const values = this.#of(e.pipeline)
+        values.CommitDuration = Math.max(values.CommitDuration ?? 0, Math.round(e.durationMs))
+      }),
+      subscribe('commit:conflicted', e => this.#add(e.pipeline, 'Conflicts', 1)),
+      subscribe('record:rejected', e => this.#add(e.pipeline, 'BadRecords', 1)),
+      subscribe('pipeline:failed', e => this.#add(e.pipeline, 'Failures', 1)),
+    ]
+    return () => {
+      for (const end of ends) end()
+    }
+  }
+
+  /** How far a pipeline is behind, where every partition's end is known. */
+  setLag({ name, partitions }: PipelineResult): void {
+    const lags = partitions.map(({ lag }) => lag)
+    if (lags.length === 0 || lags.includes(null)) return
+    this.#of(name).Lag = Number(lags.reduce<bigint>((sum, lag) => sum + (lag ?? 0n), 0n))
+  }
+
+  /** One line for each pipeline that did anything. */
+  format(nowMs: number, context: Readonly<Record<string, string>>): string {
+    let lines = ''
+    for (const [pipeline, values] of this.#values) {
+      const metrics = Object.keys(values).map(name => ({ Name: name, Unit: UNITS[name as MetricName] }))
+      const document = {
+        _aws: {
+          Timestamp: nowMs,
+          CloudWatchMetrics: [{ Namespace: NAMESPACE, Dimensions: [['Pipeline']], Metrics: metrics }],
+        },
+        Pipeline: pipeline,
+        ...context,
+        ...values,
+      }
+      lines += `${JSON.stringify(document)}\n`
+    }
+    return lines
+  }
+
+  #of(pipeline: string): Values {
+    let values = this.#values.get(pipeline)
+    if (values === undefined) {
+      values = {}
+      this.#values.set(pipeline, values)
+    }
+    return values
+  }
+
+  #add(pipeline: string, name: MetricName, count: number): void {
+    const values = this.#of(pipeline)
+    values[name] = (values[name] ?? 0) + count
+  }
+}
