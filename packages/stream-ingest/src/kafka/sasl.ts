@@ -17,10 +17,20 @@ const TOKEN_REQUEST_TIMEOUT_MS = 10_000
 /** Fetches a URL; the global `fetch` fits. An argument, so that tests stay on the machine. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
+/** The part of AWS's package that is used. */
+export interface MskSigner {
+  generateAuthToken(options: { region: string }): Promise<{ token: string }>
+}
+
 /**
+ * @param loadSigner loads the package that signs MSK's tokens
  * @throws ConfigError `CONFIG_INVALID` where the mechanism lacks a setting
  */
-export function createSaslOptions(config: SaslConfig, fetchUrl: Fetch): SaslOptions {
+export function createSaslOptions(
+  config: SaslConfig,
+  fetchUrl: Fetch,
+  loadSigner: () => Promise<MskSigner> = importSigner,
+): SaslOptions {
   switch (config.mechanism) {
     case 'plain':
       return { mechanism: 'PLAIN', ...passwordOf(config) }
@@ -34,7 +44,7 @@ export function createSaslOptions(config: SaslConfig, fetchUrl: Fetch): SaslOpti
     }
     case 'aws_msk_iam': {
       const region = required(config, 'region', 'region')
-      return { mechanism: 'OAUTHBEARER', token: () => signMskToken(region) }
+      return { mechanism: 'OAUTHBEARER', token: () => signMskToken(region, loadSigner) }
     }
   }
 }
@@ -93,21 +103,8 @@ function tokenError(endpoint: string, reason: string, cause?: unknown): KafkaErr
   })
 }
 
-async function signMskToken(region: string): Promise<string> {
-  const signer = await loadMskSigner()
-  const { token } = await signer.generateAuthToken({ region })
-  return token
-}
-
-interface MskSigner {
-  generateAuthToken(options: { region: string }): Promise<{ token: string }>
-}
-
-async function loadMskSigner(): Promise<MskSigner> {
-  try {
-    // By its name itself, so that a bundle takes it in.
-    return await import('aws-msk-iam-sasl-signer-js')
-  } catch (error) {
+async function signMskToken(region: string, loadSigner: () => Promise<MskSigner>): Promise<string> {
+  const signer = await loadSigner().catch((error: unknown) => {
     throw new ConfigError(
       'CONFIG_UNSUPPORTED',
       `\`kafka.sasl.mechanism: aws_msk_iam\` needs the package \`${MSK_SIGNER_PACKAGE}\``,
@@ -116,5 +113,17 @@ async function loadMskSigner(): Promise<MskSigner> {
         cause: error,
       },
     )
+  })
+  try {
+    const { token } = await signer.generateAuthToken({ region })
+    return token
+  } catch (error) {
+    throw new KafkaError('KAFKA_AUTHENTICATION', `no token for MSK: ${(error as Error).message}`, {
+      hint: 'give the process AWS credentials (its role, a profile, AWS_ACCESS_KEY_ID) that may `kafka-cluster:Connect`',
+      cause: error,
+    })
   }
 }
+
+// By its name itself, so that a bundle takes it in.
+const importSigner = (): Promise<MskSigner> => import('aws-msk-iam-sasl-signer-js')

@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { describe, test } from 'node:test'
 import { type SaslConfig, Secret } from '../../src/config/ingest-config.ts'
 import { createConnectionOptions } from '../../src/kafka/connection.ts'
-import { createSaslOptions } from '../../src/kafka/sasl.ts'
+import { createSaslOptions, type MskSigner } from '../../src/kafka/sasl.ts'
 import { kafkaConfig } from './kafka-fixture.ts'
 
 async function withTokenEndpoint(
@@ -21,8 +21,8 @@ async function withTokenEndpoint(
   }
 }
 
-const tokenOf = (config: SaslConfig): Promise<string> => {
-  const { token } = createSaslOptions(config, fetch)
+const tokenOf = (config: SaslConfig, loadSigner?: () => Promise<MskSigner>): Promise<string> => {
+  const { token } = createSaslOptions(config, fetch, loadSigner)
   assert(typeof token === 'function')
   return Promise.resolve(token())
 }
@@ -98,10 +98,49 @@ describe('createSaslOptions', () => {
     )
   })
 
+  const msk: SaslConfig = { mechanism: 'aws_msk_iam', region: 'eu-central-1' }
+
   test('asks for the package that signs MSK tokens where it is missing', async () => {
-    await assert.rejects(tokenOf({ mechanism: 'aws_msk_iam', region: 'eu-central-1' }), {
-      code: 'CONFIG_UNSUPPORTED',
-      hint: 'install it beside stream-ingest: `npm install aws-msk-iam-sasl-signer-js`',
-    })
+    await assert.rejects(
+      tokenOf(msk, async () => {
+        throw new Error('Cannot find package')
+      }),
+      {
+        code: 'CONFIG_UNSUPPORTED',
+        hint: 'install it beside stream-ingest: `npm install aws-msk-iam-sasl-signer-js`',
+      },
+    )
+  })
+
+  test('says that there are no AWS credentials to sign with', async () => {
+    const signer: MskSigner = {
+      generateAuthToken: async () => {
+        throw new Error('Could not load credentials from any providers')
+      },
+    }
+    await assert.rejects(
+      tokenOf(msk, async () => signer),
+      {
+        code: 'KAFKA_AUTHENTICATION',
+        message: 'no token for MSK: Could not load credentials from any providers',
+      },
+    )
+  })
+
+  test('signs a token for MSK with the credentials of the environment', async () => {
+    const credentials = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'hush' }
+    const before = Object.fromEntries(Object.keys(credentials).map(name => [name, process.env[name]]))
+    Object.assign(process.env, credentials)
+    try {
+      const url = new URL(Buffer.from(await tokenOf(msk), 'base64url').toString('utf8'))
+      assert.equal(url.host, 'kafka.eu-central-1.amazonaws.com')
+      assert.equal(url.searchParams.get('Action'), 'kafka-cluster:Connect')
+      assert.match(url.searchParams.get('X-Amz-Credential') ?? '', /^AKIDEXAMPLE\//)
+    } finally {
+      for (const [name, value] of Object.entries(before)) {
+        if (value === undefined) delete process.env[name]
+        else process.env[name] = value
+      }
+    }
   })
 })
