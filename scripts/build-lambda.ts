@@ -1,5 +1,5 @@
 /**
- * `npm run build:lambda [-- --out DIR]`: the Lambda function as one ES module, `index.mjs` with its source map, and a zip of it
+ * `npm run build:lambda [-- --out DIR] [--no-timing]`: the Lambda function as one ES module, `index.mjs` with its source map, and a zip of it
  * that runs as it is: handler `index.handler`, runtime `nodejs24.x`. Prints sizes and the time that its import takes.
  *
  * The AWS SDK is in it: a function's start is faster so, and its version is the one that was tested.
@@ -20,7 +20,12 @@ const ENTRY = join(ROOT, 'packages/stream-ingest/src/lambda/main.ts')
 const ZIP_DATE = new Date(1_980, 0, 2)
 const IMPORTS_TIMED = 5
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: 'build/lambda' } } })
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: 'build/lambda' },
+    'no-timing': { type: 'boolean', default: false },
+  },
+})
 const out = resolve(ROOT, values.out)
 await rm(out, { recursive: true, force: true })
 await mkdir(out, { recursive: true })
@@ -53,11 +58,10 @@ const zip = zipSync({ 'index.mjs': [code, { level: 9, mtime: ZIP_DATE }] })
 await writeFile(join(out, 'lambda.zip'), zip)
 print(`${bundle}  ${megabytes(code.length)}`)
 print(`${join(out, 'lambda.zip')}  ${megabytes(zip.length)}`)
-print(
-  `import  ${importTimesMs()
-    .map(ms => `${ms} ms`)
-    .join('  ')}`,
-)
+if (!values['no-timing']) {
+  const times = importTimesMs().map(ms => `${ms} ms`)
+  print(`import  ${times.join('  ')}`)
+}
 
 /**
  * Of the Kafka library only the transport and the protocol are used. Its index loads its clients and registries too, which

@@ -10,8 +10,10 @@ import { NOW_MS } from '../pipeline/table-fixture.ts'
 
 export type Flavour = 'msk' | 'self-managed'
 
+export type EventMessage = Omit<KafkaMessage, 'key' | 'payload' | 'headers'>
+
 /** The event of one batch, in the shape of the flavour; JSON, as it comes. */
-export function kafkaEvent(messages: readonly KafkaMessage[], flavour: Flavour = 'msk'): unknown {
+export function kafkaEvent(messages: readonly EventMessage[], flavour: Flavour = 'msk'): unknown {
   const records: Record<string, unknown[]> = {}
   for (const message of messages) {
     const key = `${message.topic}-${message.partition}`
