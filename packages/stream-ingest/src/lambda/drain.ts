@@ -9,14 +9,13 @@
 import type { Runtime } from '@stream-ingest/delta'
 import { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { nearestWord } from '../config/suggestion.ts'
-import { LambdaError } from '../error.ts'
 import type { PipelineResult } from '../pipeline/pipeline.ts'
 import {
   type ProcessingResult,
   type ProcessorOptions,
   StreamIngestProcessor,
 } from '../pipeline/stream-ingest-processor.ts'
+import { choosePipelines } from './choose-pipelines.ts'
 import type { DrainOptions } from './event.ts'
 import { InvocationError } from './invocation-error.ts'
 import type { InvocationMetrics } from './invocation-metrics.ts'
@@ -65,8 +64,7 @@ export async function drain(
 }
 
 function applyOptions(config: IngestConfig, options: DrainOptions): IngestConfig {
-  const chosen = options.pipelines === null ? config.pipelines : choose(config, options.pipelines)
-  const pipelines = chosen.map(
+  const pipelines = choosePipelines(config, options.pipelines).map(
     (pipeline): PipelineConfig => ({
       ...pipeline,
       ...(options.partitions === null
@@ -76,21 +74,6 @@ function applyOptions(config: IngestConfig, options: DrainOptions): IngestConfig
     }),
   )
   return new IngestConfig(pipelines, config.diagnostics)
-}
-
-function choose(config: IngestConfig, names: readonly string[]): PipelineConfig[] {
-  const known = config.pipelines.map(({ name }) => name)
-  return names.map(name => {
-    const found = config.pipelines.find(pipeline => pipeline.name === name)
-    if (found !== undefined) return found
-    const near = nearestWord(name, known)
-    throw new LambdaError('LAMBDA_EVENT', `there is no pipeline \`${name}\``, {
-      hint:
-        near === null
-          ? `the pipelines are ${known.map(other => `\`${other}\``).join(', ')}`
-          : `did you mean \`${near}\`?`,
-    })
-  })
 }
 
 function describe(result: ProcessingResult): DrainResult {

@@ -5,10 +5,12 @@
  */
 import { nearestWord } from '../config/suggestion.ts'
 import { LambdaError } from '../error.ts'
+import type { CareOperation } from '../pipeline/table-care.ts'
 import { type KafkaEvent, parseKafkaEvent } from './kafka-event.ts'
 
 export type LambdaRequest =
   | { readonly kind: 'drain'; readonly options: DrainOptions; readonly configPath: string | null }
+  | { readonly kind: 'care'; readonly options: CareOptions; readonly configPath: string | null }
   | { readonly kind: 'health-check'; readonly configPath: string | null }
   | { readonly kind: 'kafka'; readonly event: KafkaEvent }
 
@@ -20,7 +22,23 @@ export interface DrainOptions {
   readonly pipelines: readonly string[] | null
 }
 
-const KEYS = ['health_check', 'dry_run', 'partitions', 'pipelines', 'config_path'] as const
+export interface CareOptions {
+  /** In this order. */
+  readonly operations: readonly CareOperation[]
+  /** Names of pipelines whose tables are meant; null for all. */
+  readonly pipelines: readonly string[] | null
+}
+
+const KEYS = [
+  'health_check',
+  'dry_run',
+  'partitions',
+  'pipelines',
+  'optimize',
+  'vacuum',
+  'config_path',
+] as const
+const CARE_OPERATIONS = ['optimize', 'vacuum'] as const satisfies readonly CareOperation[]
 const PARTITIONS_MAX = 100_000
 const KAFKA_SOURCES: readonly unknown[] = ['aws:kafka', 'SelfManagedKafka']
 /** EventBridge rules and EventBridge Scheduler, with the target's input left as it is. */
@@ -46,18 +64,29 @@ export function parseEvent(event: unknown): LambdaRequest {
   }
   rejectOthers(fields)
   const configPath = optional<string>(fields, 'config_path', 'a text', value => typeof value === 'string')
-  const healthCheck = optional<boolean>(fields, 'health_check', '`true` or `false`', isBoolean)
-  const options: DrainOptions = {
-    dryRun: optional<boolean>(fields, 'dry_run', '`true` or `false`', isBoolean) ?? false,
-    partitions: optional<number[]>(
-      fields,
-      'partitions',
-      'a list of partition numbers, such as `[0, 1]`',
-      isPartitions,
-    ),
-    pipelines: optional<string[]>(fields, 'pipelines', 'a list of names of pipelines', isNames),
+  const pipelines = optional<string[]>(fields, 'pipelines', 'a list of names of pipelines', isNames)
+  if (isSet(fields, 'health_check')) return { kind: 'health-check', configPath }
+  const operations = CARE_OPERATIONS.filter(operation => isSet(fields, operation))
+  const dryRun = isSet(fields, 'dry_run')
+  const partitions = optional<number[]>(
+    fields,
+    'partitions',
+    'a list of partition numbers, such as `[0, 1]`',
+    isPartitions,
+  )
+  if (operations.length === 0)
+    return { kind: 'drain', options: { dryRun, partitions, pipelines }, configPath }
+  if (dryRun || partitions !== null) {
+    throw notUnderstood(
+      `\`${dryRun ? 'dry_run' : 'partitions'}\` is of ingestion, and \`${operations[0]}\` ingests nothing`,
+      'leave one of them out',
+    )
   }
-  return healthCheck === true ? { kind: 'health-check', configPath } : { kind: 'drain', options, configPath }
+  return { kind: 'care', options: { operations, pipelines }, configPath }
+}
+
+function isSet(fields: Readonly<Record<string, unknown>>, key: (typeof KEYS)[number]): boolean {
+  return optional<boolean>(fields, key, '`true` or `false`', value => typeof value === 'boolean') ?? false
 }
 
 /** Another service's event, or a key that is none of ours: what was meant is not to be guessed. */
@@ -93,10 +122,6 @@ function optional<T>(
   if (value === undefined || value === null) return null
   if (!isIt(value)) throw notUnderstood(`\`${key}\` is not ${expected}`)
   return value as T
-}
-
-function isBoolean(value: unknown): boolean {
-  return typeof value === 'boolean'
 }
 
 function isPartitions(value: unknown): boolean {

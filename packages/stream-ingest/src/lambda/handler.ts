@@ -13,6 +13,7 @@ import { ConfigError, LambdaError, StreamIngestError } from '../error.ts'
 import { type LineStream, logEvents } from '../observe/event-log.ts'
 import type { HealthReport, ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
 import { StreamIngestProcessor } from '../pipeline/stream-ingest-processor.ts'
+import { type CareResult, care } from './care.ts'
 import { FlushTimes, watchDeadline } from './deadline.ts'
 import { type DrainResult, drain } from './drain.ts'
 import { type LambdaRequest, parseEvent } from './event.ts'
@@ -129,13 +130,23 @@ class Handler {
     request: LambdaRequest,
     stop: AbortSignal,
     metrics: InvocationMetrics,
-  ): Promise<DrainResult | HealthReport | KafkaEventResponse> {
+  ): Promise<DrainResult | CareResult | HealthReport | KafkaEventResponse> {
     switch (request.kind) {
       case 'kafka':
         return this.#writeEvent(request.event)
       case 'health-check': {
         const config = await this.#configFor(request.configPath)
         return new StreamIngestProcessor(config, this.#processorOptions).healthCheck()
+      }
+      case 'care': {
+        const config = await this.#configFor(request.configPath)
+        const { createStore } = this.#options
+        const context = {
+          runtime: this.#runtime,
+          stop,
+          ...(createStore === undefined ? {} : { createStore }),
+        }
+        return care(config, request.options, context)
       }
       case 'drain': {
         const config = await this.#configFor(request.configPath)

@@ -21,6 +21,7 @@ const UNITS = {
   Failures: 'Count',
   CommitDuration: 'Milliseconds',
   Lag: 'Count',
+  Freshness: 'Milliseconds',
 } as const
 type MetricName = keyof typeof UNITS
 
@@ -29,6 +30,8 @@ type Values = Partial<Record<MetricName, number>>
 /** Counts by pipeline, from the events of an invocation. */
 export class InvocationMetrics {
   readonly #values = new Map<string, Values>()
+  /** By pipeline: Kafka's time of the newest row that was committed. */
+  readonly #newestRecordMs = new Map<string, number>()
 
   /** @returns a function that ends counting */
   listen(): () => void {
@@ -40,6 +43,12 @@ export class InvocationMetrics {
         this.#add(e.pipeline, 'Commits', 1)
         const values = this.#of(e.pipeline)
         values.CommitDuration = Math.max(values.CommitDuration ?? 0, Math.round(e.durationMs))
+        const { pipeline, newestRecordMs } = e
+        if (newestRecordMs === null) return
+        this.#newestRecordMs.set(
+          pipeline,
+          Math.max(newestRecordMs, this.#newestRecordMs.get(pipeline) ?? newestRecordMs),
+        )
       }),
       subscribe('commit:conflicted', e => this.#add(e.pipeline, 'Conflicts', 1)),
       subscribe('record:rejected', e => this.#add(e.pipeline, 'BadRecords', 1)),
@@ -60,7 +69,9 @@ export class InvocationMetrics {
   /** One line for each pipeline that did anything. */
   format(nowMs: number, context: Readonly<Record<string, string>>): string {
     let lines = ''
-    for (const [pipeline, values] of this.#values) {
+    for (const [pipeline, counted] of this.#values) {
+      const freshness = this.#freshness(pipeline, counted, nowMs)
+      const values = freshness === null ? counted : { ...counted, Freshness: freshness }
       const metrics = Object.keys(values).map(name => ({ Name: name, Unit: UNITS[name as MetricName] }))
       const document = {
         _aws: {
@@ -74,6 +85,13 @@ export class InvocationMetrics {
       lines += `${JSON.stringify(document)}\n`
     }
     return lines
+  }
+
+  /** How old the newest row is; 0 where everything that there was is in the table; null where that cannot be told. */
+  #freshness(pipeline: string, { Lag }: Values, nowMs: number): number | null {
+    if (Lag === 0) return 0
+    const newestMs = this.#newestRecordMs.get(pipeline)
+    return newestMs === undefined ? null : Math.max(0, nowMs - newestMs)
   }
 
   #of(pipeline: string): Values {

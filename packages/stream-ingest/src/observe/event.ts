@@ -75,6 +75,8 @@ export interface IngestEvents {
     reason: FlushReason
     durationMs: number
     attemptCount: number
+    /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
+    newestRecordMs: number | null
     ranges: readonly OffsetRange[]
   }
   /** A part of a table's replacement; the table changes in one commit at the end of the run. */

@@ -7,7 +7,7 @@ import type { Runtime } from '@stream-ingest/delta'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
-import { type EpochCut, rowsByPartition } from './epoch.ts'
+import { type EpochCounts, type EpochCut, rowsByPartition } from './epoch.ts'
 import { appIdOf } from './start-position.ts'
 
 export interface EpochIdentity {
@@ -39,13 +39,25 @@ export function epochColumns(cut: EpochCut, identity: EpochIdentity): EpochColum
       expected: committed(tp),
       nextOffset,
     })),
-    metrics: {
-      numConsumedRecords: String(cut.counts.messages + cut.counts.filtered),
-      numBadRecords: String(cut.counts.badRecords),
-      numSkippedRecords: String(cut.counts.skipped),
-      numFilteredRecords: String(cut.counts.filtered),
-    },
+    metrics: commitMetrics(cut.counts, cut.newestRecordMs),
     operationParameters: { epochId: String(epochNumber), topics: JSON.stringify(topics) },
+  }
+}
+
+/**
+ * What the commit tells of the messages behind its rows, in `operationMetrics`: reconciliation and freshness can be read
+ * from the table alone.
+ */
+export function commitMetrics(
+  { messages, badRecords, skipped, filtered }: Omit<EpochCounts, 'rows'>,
+  newestRecordMs: number | null,
+): Record<string, string> {
+  return {
+    numConsumedRecords: String(messages + filtered),
+    numBadRecords: String(badRecords),
+    numSkippedRecords: String(skipped),
+    numFilteredRecords: String(filtered),
+    ...(newestRecordMs === null ? {} : { newestRecordTimestampMs: String(newestRecordMs) }),
   }
 }
 
@@ -87,6 +99,7 @@ export async function commitEpoch(
     reason,
     durationMs: runtime.monotonicMs() - startedMs,
     attemptCount,
+    newestRecordMs: cut.newestRecordMs,
     ranges: cut.ranges.map(({ topicPartition: { topic, partition }, fromOffset, nextOffset }) => ({
       topic,
       partition,

@@ -46,9 +46,13 @@ export interface EpochCut extends TakenRows {
   readonly partitionIds: Int32Array
   readonly ranges: readonly EpochRange[]
   readonly counts: EpochCounts
+  /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
+  readonly newestRecordMs: number | null
 }
 
 const INITIAL_ROWS = 4096
+/** Kafka's own mark of a record without one. */
+const NO_TIMESTAMP = -1
 
 export class Epoch {
   private rows: MergingRows
@@ -60,6 +64,7 @@ export class Epoch {
   private ranges = new Map<TopicPartition, EpochRange>()
   private counts: EpochCounts = emptyCounts()
   private startedAtMs: number | null = null
+  private newestRecordMs = NO_TIMESTAMP
 
   /** @param askRules what the table allows where messages may add columns to the layout; null where they may not */
   constructor(
@@ -139,8 +144,10 @@ export class Epoch {
         isTombstone && this.onNullValue === 'bad'
           ? NULL_VALUE
           : (rows.append(slab, index, topicPartition) ?? this.route())
-      if (reason === null) counts.rows++
-      else {
+      if (reason === null) {
+        counts.rows++
+        if (slab.timestamp[index]! > this.newestRecordMs) this.newestRecordMs = slab.timestamp[index]!
+      } else {
         counts.badRecords++
         bad = { topicPartition, offset: slab.offsetAt(index), reason }
       }
@@ -186,7 +193,9 @@ export class Epoch {
       partitionIds: this.partitionIds.subarray(0, rows),
       ranges: [...this.ranges.values()],
       counts: this.counts,
+      newestRecordMs: this.newestRecordMs === NO_TIMESTAMP ? null : this.newestRecordMs,
     }
+    this.newestRecordMs = NO_TIMESTAMP
     this.partitionIds = new Int32Array(INITIAL_ROWS)
     this.ranges = new Map()
     this.counts = emptyCounts()

@@ -12,7 +12,7 @@ import type { TableWriter } from '../delta/table-writer.ts'
 import { ConfigError, DeltaError, KafkaError } from '../error.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import type { EpochCut } from './epoch.ts'
-import { epochColumns, keepUpLog } from './epoch-commit.ts'
+import { commitMetrics, epochColumns, keepUpLog } from './epoch-commit.ts'
 import {
   type EpochSink,
   GroupOffsets,
@@ -54,6 +54,7 @@ export class OverwriteSink implements EpochSink {
   private readonly groupOffsets: GroupOffsets
   private readonly taken = createIngestMetrics()
   private lastReason: FlushReason = 'end'
+  private newestRecordMs: number | null = null
   private epochNumber = 0
 
   constructor(context: SinkContext, writer: TableWriter) {
@@ -82,6 +83,9 @@ export class OverwriteSink implements EpochSink {
     tableProgress.commit(cut, starts)
     countCut(this.taken, cut.counts, files)
     this.lastReason = reason
+    const { newestRecordMs } = cut
+    if (newestRecordMs !== null)
+      this.newestRecordMs = Math.max(newestRecordMs, this.newestRecordMs ?? newestRecordMs)
     const { rows: rowCount } = cut.counts
     const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0)
     publish('overwrite:uploaded', { pipeline, rowCount, fileCount: files.length, sizeBytes, reason })
@@ -105,12 +109,7 @@ export class OverwriteSink implements EpochSink {
       {
         offsets: runOffsets(this.context),
         queryId: config.pipelineId,
-        metrics: {
-          numConsumedRecords: String(taken.messages + taken.filtered),
-          numBadRecords: String(taken.badRecords),
-          numSkippedRecords: String(taken.skipped),
-          numFilteredRecords: String(taken.filtered),
-        },
+        metrics: commitMetrics(taken, this.newestRecordMs),
       },
       { attempted: (version, attempt) => publish('commit:attempted', { pipeline, version, attempt }) },
     )
@@ -137,6 +136,7 @@ export class OverwriteSink implements EpochSink {
       reason: this.lastReason,
       durationMs: runtime.monotonicMs() - startedMs,
       attemptCount,
+      newestRecordMs: this.newestRecordMs,
       ranges: tableProgress.ranges(),
     })
     if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })

@@ -26,7 +26,19 @@ const JITTER_MAX_MS = 30_000
 /** A partition that is still being written is compacted all the same at this many times `min_files`. */
 const BUSY_FACTOR = 8
 
-type CareOperation = 'optimize' | 'vacuum'
+/** Where `delta.optimize` does not say: its own default. */
+const MIN_FILES_DEFAULT = 8
+
+export type CareOperation = 'optimize' | 'vacuum'
+
+/** What one round came to. */
+export interface CareCounts {
+  readonly filesRemoved: number
+  readonly filesAdded: number
+  readonly bytesRemoved: number
+  readonly bytesAdded: number
+  readonly conflicts: number
+}
 
 export class TableCare {
   readonly #config: PipelineConfig
@@ -51,7 +63,7 @@ export class TableCare {
       while (due.size > 0) {
         const [operation, dueMs] = [...due].reduce((a, b) => (b[1] < a[1] ? b : a))
         await this.#runtime.delay(Math.max(0, dueMs - this.#runtime.now()), signal)
-        await this.#perform(operation, signal)
+        await this.#attempt(operation, signal)
         const everyMs = operation === 'optimize' ? optimize!.everyMs : vacuum!.everyMs
         due.set(operation, this.#runtime.now() + everyMs)
       }
@@ -97,25 +109,32 @@ export class TableCare {
     return null
   }
 
-  async #perform(operation: CareOperation, signal: AbortSignal): Promise<void> {
-    const startedMs = this.#runtime.monotonicMs()
+  /** A round that goes wrong is an event. */
+  async #attempt(operation: CareOperation, signal: AbortSignal): Promise<void> {
     try {
-      const done = operation === 'optimize' ? await this.#optimize(signal) : await this.#vacuum(signal)
-      publish('care:done', {
-        pipeline: this.#config.name,
-        operation,
-        durationMs: this.#runtime.monotonicMs() - startedMs,
-        ...done,
-      })
+      await this.perform(operation, signal)
     } catch (error) {
       if (signal.aborted) throw error
       this.#fail(operation, error)
     }
   }
 
-  async #optimize(signal: AbortSignal) {
+  /**
+   * One round, now, by what `delta.optimize` or `delta.vacuum` says, or by its defaults.
+   *
+   * @throws what {@link optimizeTable} or {@link vacuumTable} throws; the signal's reason, when what was committed stands
+   */
+  async perform(operation: CareOperation, signal: AbortSignal): Promise<CareCounts> {
+    const startedMs = this.#runtime.monotonicMs()
+    const counts = operation === 'optimize' ? await this.#optimize(signal) : await this.#vacuum(signal)
+    const durationMs = this.#runtime.monotonicMs() - startedMs
+    publish('care:done', { pipeline: this.#config.name, operation, durationMs, ...counts })
+    return counts
+  }
+
+  async #optimize(signal: AbortSignal): Promise<CareCounts> {
     const { delta, processing } = this.#config
-    const { minFiles } = delta.optimize!
+    const { minFiles = MIN_FILES_DEFAULT } = delta.optimize ?? {}
     const { filesRemoved, filesAdded, bytesRemoved, bytesAdded, conflicts } = await optimizeTable(
       this.#store,
       {
@@ -135,8 +154,8 @@ export class TableCare {
     return { filesRemoved, filesAdded, bytesRemoved, bytesAdded, conflicts }
   }
 
-  async #vacuum(signal: AbortSignal) {
-    const { retentionMs } = this.#config.delta.vacuum!
+  async #vacuum(signal: AbortSignal): Promise<CareCounts> {
+    const { retentionMs } = this.#config.delta.vacuum ?? {}
     const { filesDeleted, bytesDeleted } = await vacuumTable(this.#store, {
       runtime: this.#runtime,
       signal,

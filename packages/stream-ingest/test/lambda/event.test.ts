@@ -38,6 +38,16 @@ suite('an event', () => {
     assert.deepEqual(parseEvent({ health_check: false }), { kind: 'drain', options: ALL, configPath: null })
   })
 
+  test('may ask for care of the tables instead, in an order that is always the same', () => {
+    assert.deepEqual(parseEvent({ vacuum: true, optimize: true, pipelines: ['a'] }), {
+      kind: 'care',
+      options: { operations: ['optimize', 'vacuum'], pipelines: ['a'] },
+      configPath: null,
+    })
+    const { options } = parseEvent({ vacuum: true, optimize: false }) as { options: unknown }
+    assert.deepEqual(options, { operations: ['vacuum'], pipelines: null })
+  })
+
   test('that is not understood is refused, naming what and the way out', () => {
     const cases: [unknown, RegExp, RegExp?][] = [
       [[], /a list/],
@@ -50,6 +60,9 @@ suite('an event', () => {
       [{ partitions: [1, 1] }, /`partitions`/],
       [{ pipelines: 'a' }, /`pipelines`/],
       [{ dry_run: 'yes' }, /`dry_run` is not `true` or `false`/],
+      [{ optimize: {} }, /`optimize` is not `true` or `false`/],
+      [{ optimize: true, dry_run: true }, /`dry_run` is of ingestion/, /leave one of them out/],
+      [{ vacuum: true, partitions: [1] }, /`partitions` is of ingestion/],
       [{ config_path: 1 }, /`config_path` is not a text/],
       [{ Records: [{ eventSource: 'aws:sqs' }] }, /`aws:sqs`/, /Kafka trigger/],
       [{ Records: [{ EventSource: 'aws:sns' }] }, /`aws:sns`/],

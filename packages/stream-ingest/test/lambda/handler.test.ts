@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { FaultQueue, MemoryObjectStore, systemRuntime } from '@stream-ingest/delta'
+import { checkTable, FaultQueue, MemoryObjectStore, systemRuntime } from '@stream-ingest/delta'
 import { ConfigError } from '../../src/error.ts'
+import type { CareResult } from '../../src/lambda/care.ts'
 import type { DrainResult } from '../../src/lambda/drain.ts'
 import { createHandler, type HandlerOptions } from '../../src/lambda/handler.ts'
 import { MemoryKafka, type MemorySourceOptions } from '../../src/testing/memory-source.ts'
@@ -193,6 +194,52 @@ suite('an invocation', () => {
     })
     assert.deepEqual(await rowPlaces(table), places(0, 5))
     assert.deepEqual([output.metric('Rows'), output.metric('BadRecords')], [5, 1])
+  })
+
+  test('that asks for care compacts the small files of each table once, and no message is touched', async () => {
+    const clock = new ManualClock()
+    const { handler, table, store } = await setUp({}, { runtime: clock })
+    for (let i = 0; i < 9; i++) await handler(kafkaEvent([message(i)]), context())
+    const busy = (await handler({ optimize: true }, context())) as CareResult
+    assert.equal(busy.tables[0]!.optimize!.filesRemoved, 0, 'the partition is still being written')
+    clock.nowMs += 3_600_000
+    const before = await rowPlaces(table)
+    const answer = (await handler({ optimize: true, vacuum: true }, context())) as CareResult
+    assert.deepEqual(answer, {
+      success: true,
+      finished: true,
+      tables: [
+        {
+          table: table.uri,
+          optimize: { ...answer.tables[0]!.optimize!, filesRemoved: 9, filesAdded: 1, conflicts: 0 },
+          vacuum: { filesRemoved: 0, filesAdded: 0, bytesRemoved: 0, bytesAdded: 0, conflicts: 0 },
+        },
+      ],
+    })
+    assert.deepEqual(await rowPlaces(table), before)
+    const again = (await handler({ optimize: true }, context())) as CareResult
+    assert.equal(again.tables[0]!.optimize!.filesRemoved, 0)
+    await checkTable(store.at('events'))
+  })
+
+  test('that asks for care and has no time for it says so, and fails where there is no table', async () => {
+    const { handler } = await setUp()
+    await assert.rejects(handler({ optimize: true }, context()), {
+      name: 'DeltaError',
+      message: /^DELTA_TABLE_NOT_FOUND: /,
+    })
+    for (let i = 0; i < 9; i++) await handler(kafkaEvent([message(i)]), context())
+    const clock = { leftMs: 60_000 }
+    const stopped = handler(
+      { optimize: true },
+      // Between the start and the first look at the clock everything but a little has gone by.
+      context(() => {
+        const { leftMs } = clock
+        clock.leftMs = 10_000
+        return leftMs
+      }),
+    )
+    assert.equal(((await stopped) as CareResult).finished, false)
   })
 
   test('uses another configuration only where the function allows it', async () => {

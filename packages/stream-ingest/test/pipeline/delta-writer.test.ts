@@ -96,6 +96,26 @@ suite('DeltaWriter writes plain messages', () => {
     assert.deepEqual(await rowPlaces(table), places(0, 9))
   })
 
+  test('with the counts behind them and the time of the newest row in the commit', async () => {
+    const { writer, table } = setUp({ processing: '{ on_bad_record: skip }' })
+    const at = (offset: number, timestamp: number | null, payload?: string) => ({
+      ...message(offset, payload),
+      timestamp,
+    })
+    const metricsOf = async (version: number) => {
+      const actions = (await readCommit(table, version))!
+      const [info] = actions.flatMap(action => ('commitInfo' in action ? [action.commitInfo] : []))
+      const { numConsumedRecords, numBadRecords, newestRecordTimestampMs } = info!.operationMetrics!
+      return [numConsumedRecords, numBadRecords, newestRecordTimestampMs]
+    }
+    // The last one is newer, and no row.
+    await writer.writeBatch([at(0, NOW_MS + 7), at(1, NOW_MS + 3), at(2, NOW_MS + 99, 'no JSON')])
+    assert.deepEqual(await metricsOf(1), ['3', '1', String(NOW_MS + 7)])
+    // The next commit has its own.
+    await writer.writeBatch([at(3, NOW_MS + 5)])
+    assert.deepEqual(await metricsOf(2), ['1', '0', String(NOW_MS + 5)])
+  })
+
   test('in several commits where the batch is larger than one', async () => {
     const { writer, table } = setUp({ processing: '{ batch_size: 4 }' })
     const result = await writer.writeBatch(messages(0, 10))
