@@ -1,6 +1,7 @@
 /**
- * `npm run build:lambda [-- --out DIR] [--no-timing]`: the Lambda function as one ES module, `index.mjs` with its source map, and a zip of it
- * that runs as it is: handler `index.handler`, runtime `nodejs24.x`. Prints sizes and the time that its import takes.
+ * `npm run build:lambda [-- --out DIR] [--config FILE] [--no-timing]`: the Lambda function as one ES module, `index.mjs` with
+ * its source map, and a zip of it that runs as it is: handler `index.handler`, runtime `nodejs24.x`. A configuration lies
+ * beside it as `stream-ingest.yaml`: INGEST_CONFIG names it so. Prints sizes and the time that its import takes.
  *
  * The AWS SDK is in it: a function's start is faster so, and its version is the one that was tested.
  *
@@ -12,7 +13,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { build, type Plugin } from 'esbuild'
-import { zipSync } from 'fflate'
+import { type Zippable, zipSync } from 'fflate'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ENTRY = join(ROOT, 'packages/stream-ingest/src/lambda/main.ts')
@@ -23,6 +24,7 @@ const IMPORTS_TIMED = 5
 const { values } = parseArgs({
   options: {
     out: { type: 'string', default: 'build/lambda' },
+    config: { type: 'string' },
     'no-timing': { type: 'boolean', default: false },
   },
 })
@@ -54,7 +56,13 @@ await build({
   logLevel: 'warning',
 })
 const code = await readFile(bundle)
-const zip = zipSync({ 'index.mjs': [code, { level: 9, mtime: ZIP_DATE }] })
+const files: Zippable = { 'index.mjs': [code, { level: 9, mtime: ZIP_DATE }] }
+if (values.config !== undefined) {
+  const config = await readFile(resolve(ROOT, values.config))
+  await writeFile(join(out, 'stream-ingest.yaml'), config)
+  files['stream-ingest.yaml'] = [config, { level: 9, mtime: ZIP_DATE }]
+}
+const zip = zipSync(files)
 await writeFile(join(out, 'lambda.zip'), zip)
 print(`${bundle}  ${megabytes(code.length)}`)
 print(`${join(out, 'lambda.zip')}  ${megabytes(zip.length)}`)

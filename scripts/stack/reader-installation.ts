@@ -58,7 +58,8 @@ export async function installSpark(): Promise<SparkInstallation> {
   return { python, jars: `${jars}.jar` }
 }
 
-async function installPython(name: string, requirements: readonly string[]): Promise<string> {
+/** An environment of its own for some packages; returns its interpreter. Throws `PartUnavailableError` without a Python. */
+export async function installPython(name: string, requirements: readonly string[]): Promise<string> {
   const system = await findPython()
   const folder = await installOnce(name, [system.version, ...requirements], async target => {
     const created = await runCommand(system.command, ['-m', 'venv', target])

@@ -8,9 +8,22 @@ import { USER_EVENTS_YAML } from './config/example-config.ts'
 const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
 const USER_EVENTS = `${EXAMPLES}user-events/stream-ingest.yaml`
 
-for (const path of globSync('**/*.yaml', { cwd: EXAMPLES }).sort()) {
-  test(`examples/${path} is valid without a warning, wherever it is`, async () => {
-    const config = await IngestConfig.fromFile(`${EXAMPLES}${path}`, { environment: {} })
+/** What the templates of AWS Lambda set. */
+const LAMBDA_ENVIRONMENT = {
+  AWS_REGION: 'eu-west-1',
+  BOOTSTRAP_SERVERS: 'b-1.example:9098',
+  TOPIC: 'user-events',
+  BUCKET: 'lake',
+  PREFIX: 'delta-tables',
+}
+
+for (const path of globSync('**/stream-ingest.yaml', {
+  cwd: EXAMPLES,
+  exclude: ['**/node_modules/**'],
+}).sort()) {
+  test(`examples/${path} is valid without a warning`, async () => {
+    const environment = path.startsWith('lambda-') ? LAMBDA_ENVIRONMENT : {}
+    const config = await IngestConfig.fromFile(`${EXAMPLES}${path}`, { environment })
     assert.deepEqual(config.diagnostics, [])
   })
 }
