@@ -45,10 +45,12 @@ describe(`on AWS Lambda, served by ${CLIENT}, with real Kafka and S3`, { skip },
   test('half a million messages are drained over invocations with short deadlines, each once', async t => {
     const filled = await fillTopic(500_000)
     const table = 'lambda_drain'
-    const processing = { batch_size: 20_000 }
+    // More than a hundred commits: no machine makes them in one deadline.
+    const processing = { batch_size: 4_000 }
     const ingest = await createFunction(t, { topic: filled.topic, table, processing })
     const { answers } = await drainAll(ingest, SHORT_DEADLINE_MS)
-    assert(answers.length > 1, 'one invocation was enough: the deadline is no test')
+    const productive = answers.filter(({ rows }) => rows > 0).length
+    assert(productive > 1, 'one invocation was enough: the deadline is no test')
     assert.equal(ingest.coldStarts, 1, 'the environment was used again')
     await assertFilled(table, filled)
     const { lag } = answers.at(-1)!
