@@ -173,17 +173,11 @@ export class JsonValueDecoder extends JsonScalarDecoder {
     objectNumber: number,
     setAside: SetAsideMembers | null,
   ): number {
-    const { members, seenIn, names } = plan
-    const [bad] = setAside?.values() ?? []
-    let isBad = bad !== undefined
-    if (bad !== undefined) {
-      this.misfitColumn = bad.column
-      this.misfitPath = bad.path
-      this.misfitMessage = bad.message
-    }
+    const { members, seenIn } = plan
+    let isBad = setAside !== null && this.noteFirst(setAside)
     for (let i = 0; i < members.length && !isBad; i++) {
       if (seenIn[i] === objectNumber || members[i]!.nullable) continue
-      this.noteMissing(names[i]!, members[i]!)
+      this.noteMissing(plan.names[i]!, members[i]!)
       isBad = true
     }
     if (isBad) {
@@ -196,6 +190,16 @@ export class JsonValueDecoder extends JsonScalarDecoder {
       if (seenIn[i] !== objectNumber) appendMissing(members[i]!)
     }
     return p
+  }
+
+  /** Blames the first member that did not fit and was not replaced; false where there is none. */
+  private noteFirst(setAside: SetAsideMembers): boolean {
+    const [bad] = setAside.values()
+    if (bad === undefined) return false
+    this.misfitColumn = bad.column
+    this.misfitPath = bad.path
+    this.misfitMessage = bad.message
+    return true
   }
 
   /** Blames what a required member lacks: itself, or the first required column below it. */
