@@ -133,11 +133,14 @@ export {
 } from './pipeline/delta-writer.ts'
 export type { IngestMetrics, StageTimes } from './pipeline/ingest-metrics.ts'
 export type { PartitionProgress, PipelineResult, RunOptions } from './pipeline/pipeline.ts'
+export type { PartitionStatus, PipelineStatus } from './pipeline/pipeline-status.ts'
+export type { Reconciliation } from './pipeline/reconciliation.ts'
 export {
   type HealthReport,
   type PipelineFailure,
   type ProcessingResult,
   type ProcessorOptions,
+  type StatusReport,
   StreamIngestProcessor,
 } from './pipeline/stream-ingest-processor.ts'
 export type { TableMetrics } from './pipeline/table-metrics.ts'

@@ -68,6 +68,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addDemo(program, io, setExitCode)
   addValidate(program, io, setExitCode)
   addRun(program, io, setExitCode)
+  addStatus(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
   addExplain(program, io, setExitCode)
@@ -159,6 +160,36 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
           killOptions(io),
         ),
       )
+    })
+}
+
+function addStatus(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('status')
+    .description('how far behind, and since when, from the tables and Kafka')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--pipeline <name>', 'this pipeline only')
+    .option('--partitions', 'every partition')
+    .option('--reconcile', 'what became of the messages behind every commit that the log holds')
+    .option(
+      '--stale-after <duration>',
+      'exit 1 where a table is behind and its newest row is older',
+      parseDuration,
+    )
+    .option('--watch <duration>', 'again and again, with this pause, until stopped', parseDuration)
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [{ loadConfig }, { statusCommand }] = await Promise.all([
+        import('./load-config.ts'),
+        import('./status.ts'),
+      ])
+      const config = await loadConfig(file, io, { pipeline: options.pipeline })
+      const { staleAfter, watch, ...others } = options
+      const times = {
+        ...(staleAfter === undefined ? {} : { staleAfterMs: staleAfter }),
+        ...(watch === undefined ? {} : { watchMs: watch }),
+      }
+      setExitCode(await statusCommand(config, { ...others, ...times }, io))
     })
 }
 

@@ -7,10 +7,13 @@
 import { EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
 
+const STOPPED = 'stopped: what was committed or deleted before stands, the rest is as it was\n'
+
 /** What `work` came to; `interrupted` where it was stopped. Says so on stderr. */
 export async function stoppable<T>(
   io: CommandIo,
   work: (signal: AbortSignal) => Promise<T>,
+  note: string = STOPPED,
 ): Promise<T | 'interrupted'> {
   const controller = new AbortController()
   const unsubscribe = io.onStopSignal(() => {
@@ -21,7 +24,7 @@ export async function stoppable<T>(
     return await work(controller.signal)
   } catch (error) {
     if (!controller.signal.aborted || error !== controller.signal.reason) throw error
-    io.stderr.write('stopped: what was committed or deleted before stands, the rest is as it was\n')
+    io.stderr.write(note)
     return 'interrupted'
   } finally {
     unsubscribe()

@@ -16,6 +16,8 @@ import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ing
 import { openTable } from './open-table.ts'
 import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
+import { type PipelineStatus, readPipelineStatus } from './pipeline-status.ts'
+import { type Reconciliation, reconcile } from './reconciliation.ts'
 import { withTableCare } from './table-care.ts'
 
 export interface ProcessingResult {
@@ -58,6 +60,12 @@ export interface ProcessorOptions {
   readonly createStore?: (config: PipelineConfig) => ObjectStore
   /** Around whichever store is used: fault injection. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore
+}
+
+export interface StatusReport {
+  readonly status: PipelineStatus
+  /** Null where it was not asked for, or cannot be had. */
+  readonly reconciliation: Reconciliation | null
 }
 
 /** Health of one part; `detail` says why not. */
@@ -154,6 +162,14 @@ export class StreamIngestProcessor {
     return { healthy: parts.every(p => p.healthy), parts }
   }
 
+  /**
+   * How far each pipeline is, asked from its table and from Kafka; nothing is moved or written. Never throws for an
+   * operational failure: the pipeline's `error` tells.
+   */
+  async status(options: { readonly reconcile?: boolean } = {}): Promise<readonly StatusReport[]> {
+    return Promise.all(this.pipelines.map(config => this.statusOf(config, options.reconcile === true)))
+  }
+
   /** Counters of all runs of this processor so far, also while one is under way. */
   getMetrics(): IngestMetrics {
     return sumIngestMetrics([...this.metrics.values()])
@@ -163,6 +179,24 @@ export class StreamIngestProcessor {
   async close(): Promise<void> {
     this.stop.abort()
     await Promise.allSettled(this.running)
+  }
+
+  private async statusOf(config: PipelineConfig, isReconciled: boolean): Promise<StatusReport> {
+    // Without a group: a look must not move its members.
+    const kafka =
+      config.kafka.assignment === 'group' ? { ...config.kafka, assignment: 'all' as const } : config.kafka
+    const looking = { ...config, kafka }
+    const lake = this.createLake(looking)
+    try {
+      const store = lake.tableStore(config.delta.tableName)
+      const source = this.createSource(looking)
+      const status = await readPipelineStatus(looking, { store, source, runtime: this.runtime })
+      const { version, error } = status
+      if (!isReconciled || version === null || error !== null) return { status, reconciliation: null }
+      return { status, reconciliation: await reconcile(config.pipelineId, store, version) }
+    } finally {
+      await lake.close()
+    }
   }
 
   private createSource(config: PipelineConfig): MessageSource {

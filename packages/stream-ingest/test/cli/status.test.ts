@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { EmbeddedBroker } from '../../src/testing/index.ts'
+import { documentOf, type Outcome, run, sound, Workplace } from './command-harness.ts'
+
+interface ShownPipeline {
+  readonly name: string
+  readonly version: number | null
+  readonly lastCommitAt: string | null
+  readonly newestRecordAt: string | null
+  readonly freshnessSeconds: number | null
+  readonly stale: boolean
+  readonly lag: number | null
+  readonly partitions: readonly Record<string, unknown>[]
+  readonly unknownTopicIds: readonly string[]
+  readonly reconciliation?: Readonly<Record<string, unknown>>
+  readonly error: { readonly code: string; readonly hint: string } | null
+}
+
+const HOUR_MS = 3_600_000
+
+class Scene {
+  readonly broker: EmbeddedBroker
+  readonly workplace: Workplace
+  /** What is in the topic from the start was produced at this time. */
+  readonly producedMs = Date.now() - 2 * HOUR_MS
+
+  private constructor(broker: EmbeddedBroker, workplace: Workplace) {
+    this.broker = broker
+    this.workplace = workplace
+  }
+
+  static async open(t: TestContext): Promise<Scene> {
+    const broker = await EmbeddedBroker.start({ topics: [{ name: 'events', partitions: 2 }] })
+    t.after(() => broker.close())
+    const scene = new Scene(broker, await Workplace.open(t, broker.bootstrapServers))
+    scene.produce(0, 0, 5)
+    scene.produce(1, 0, 3)
+    return scene
+  }
+
+  produce(partition: number, from: number, to: number): void {
+    const timestampMs = this.producedMs
+    this.broker.produce(
+      'events',
+      partition,
+      sound(from, to).map(record => ({ ...record, timestampMs })),
+    )
+  }
+
+  async status(...flags: string[]): Promise<Outcome> {
+    return run(['status', await this.workplace.configure(), ...flags], { cwd: this.workplace.folder })
+  }
+
+  async shown(...flags: string[]): Promise<{ ok: boolean; exitCode: number; pipeline: ShownPipeline }> {
+    const outcome = await this.status('--json', ...flags)
+    const document = documentOf(outcome) as { ok: boolean; pipelines: [ShownPipeline] }
+    return { ok: document.ok, exitCode: outcome.exitCode, pipeline: document.pipelines[0] }
+  }
+}
+
+describe('status', () => {
+  test('before the first run tells what a run would find', async t => {
+    const scene = await Scene.open(t)
+    const { ok, pipeline } = await scene.shown()
+    assert.equal(ok, true)
+    assert.deepEqual(
+      [pipeline.version, pipeline.lag, pipeline.lastCommitAt, pipeline.freshnessSeconds],
+      [null, 8, null, null],
+    )
+    assert.deepEqual(pipeline.partitions[0], {
+      topic: 'events',
+      partition: 0,
+      nextOffset: 0,
+      startOffset: 0,
+      endOffset: 5,
+      lag: 5,
+      lost: 0,
+      inTable: false,
+    })
+  })
+
+  test('tells how far behind the table is, and since when', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const caughtUp = await scene.shown('--stale-after', '1s')
+    assert.deepEqual(
+      [caughtUp.exitCode, caughtUp.pipeline.lag, caughtUp.pipeline.freshnessSeconds],
+      [0, 0, 0],
+    )
+    assert.equal(caughtUp.pipeline.newestRecordAt, new Date(scene.producedMs).toISOString())
+    assert(Date.parse(caughtUp.pipeline.lastCommitAt!) > scene.producedMs)
+    scene.produce(1, 3, 10)
+    const { exitCode, pipeline } = await scene.shown()
+    assert.deepEqual([exitCode, pipeline.lag, pipeline.stale], [0, 7, false])
+    assert(pipeline.freshnessSeconds! >= 7200)
+    assert.deepEqual(
+      pipeline.partitions.map(({ nextOffset, endOffset, lag, inTable }) => [
+        nextOffset,
+        endOffset,
+        lag,
+        inTable,
+      ]),
+      [
+        [5, 5, 0, true],
+        [3, 10, 7, true],
+      ],
+    )
+  })
+
+  test('exits with 1 where a table is behind and its newest row is older than it may be', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    scene.produce(0, 5, 6)
+    const late = await scene.shown('--stale-after', '1h')
+    assert.deepEqual([late.ok, late.exitCode, late.pipeline.stale], [false, 1, true])
+    const inTime = await scene.shown('--stale-after', '1d')
+    assert.deepEqual([inTime.ok, inTime.exitCode, inTime.pipeline.stale], [true, 0, false])
+    const text = await scene.status('--stale-after', '1h')
+    assert.match(text.stdout, /events +events +1 +.* ago +STALE \(> 60 m 0 s\) +v\d+ /)
+    assert.match(text.stdout, /\n1 of 1 pipeline stale\n$/)
+  })
+
+  test('shows partitions, and what became of every message', async t => {
+    const scene = await Scene.open(t)
+    scene.broker.produce('events', 0, [{ value: 'no JSON' }, { value: null }])
+    await scene.workplace.ingestAll({ processing: { on_bad_record: 'skip', batch_size: 3 } })
+    const { stdout } = await scene.status('--partitions', '--reconcile')
+    assert.match(stdout, /events\[0\] +7 +7 +0\n/)
+    assert.match(
+      stdout,
+      /all versions up to v\d+: 10 messages consumed = 8 rows \+ 1 bad \+ 1 skipped \+ 0 filtered/,
+    )
+    const { pipeline } = await scene.shown('--reconcile')
+    const { consumed, rows, badRecords, skipped, whole, balanced } = pipeline.reconciliation!
+    assert.deepEqual([consumed, rows, badRecords, skipped, whole, balanced], [10, 8, 1, 1, true, true])
+  })
+
+  test('says which messages retention took before they were read', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    scene.produce(0, 5, 9)
+    scene.broker.deleteRecordsBefore('events', 0, 7n)
+    const { pipeline } = await scene.shown()
+    assert.deepEqual([pipeline.lag, pipeline.partitions[0]!.lost], [2, 2])
+    assert.match(
+      (await scene.status()).stdout,
+      /2 messages of 1 partition gone from Kafka before they were read/,
+    )
+  })
+
+  test('says that a topic was created again', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    scene.broker.deleteTopic('events')
+    scene.broker.createTopic('events', 2)
+    const { pipeline } = await scene.shown()
+    assert.equal(pipeline.unknownTopicIds.length, 1)
+    assert.match((await scene.status()).stdout, /a topic that is not there any more/)
+  })
+
+  test('tells of the one side where the other cannot be asked', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    await scene.broker.close()
+    const { ok, exitCode, pipeline } = await scene.shown()
+    assert.deepEqual(
+      [ok, exitCode, pipeline.error?.code, pipeline.lag],
+      [false, 1, 'KAFKA_UNREACHABLE', null],
+    )
+    assert(pipeline.version! > 0 && pipeline.lastCommitAt !== null)
+    const { stdout } = await scene.status()
+    assert.match(stdout, /events +events +\? +.*unknown +v\d+/)
+    assert.match(stdout, /KAFKA_UNREACHABLE: .*\n {2}= help: /)
+  })
+
+  test('is not hidden by another pipeline that fails', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const { folder } = scene.workplace
+    const lake = join(folder, 'lake')
+    const pipeline = (table: string): object => ({
+      delta: { table_name: table, schema: [{ name: 'id', data_type: 'int64' }] },
+    })
+    const config = {
+      kafka: { bootstrap_servers: scene.broker.bootstrapServers, topic: 'events', consumer_group: 'lake' },
+      local: { path: lake },
+      pipelines: { good: pipeline('events'), bad: pipeline('broken') },
+    }
+    await rename(join(lake, 'events'), join(lake, 'broken'))
+    await writeFile(join(lake, 'broken', '_delta_log', `${'0'.repeat(20)}.json`), 'no commit')
+    await writeFile(join(folder, 'two.yaml'), JSON.stringify(config))
+    const outcome = await run(['status', 'two.yaml', '--json'], { cwd: folder })
+    const { pipelines } = documentOf(outcome) as { pipelines: ShownPipeline[] }
+    assert.equal(outcome.exitCode, 1)
+    assert.deepEqual(
+      pipelines.map(({ name, lag, error }) => [name, lag, error?.code ?? null]),
+      [
+        ['good', 8, null],
+        ['bad', null, 'DELTA_LOG_CORRUPT'],
+      ],
+    )
+  })
+
+  test('watches until it is stopped', async t => {
+    const scene = await Scene.open(t)
+    const config = await scene.workplace.configure()
+    const stop = Promise.withResolvers<void>()
+    const watching = run(['status', config, '--watch', '1ms', '--json'], {
+      cwd: scene.workplace.folder,
+      stopAfter: stop.promise,
+    })
+    // Twice asked is watched.
+    await scene.shown()
+    await scene.shown()
+    stop.resolve()
+    const { exitCode, stdout } = await watching
+    assert.equal(exitCode, 130)
+    assert(stdout.split('\n').length > 2)
+  })
+})
