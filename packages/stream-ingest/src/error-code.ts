@@ -252,6 +252,11 @@ export const ERRORS = {
     hint: 'give this user the permission on the named path',
     exitCode: EXIT_CODES.denied,
   },
+  IO_FILE_EXISTS: {
+    title: 'a file that is to be written is there already',
+    hint: 'name another folder, or overwrite it with --overwrite',
+    exitCode: EXIT_CODES.cannotCreate,
+  },
   IO_NO_SPACE: {
     title: 'no space is left on the device',
     hint: 'free space on the device',

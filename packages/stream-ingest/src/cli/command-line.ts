@@ -8,6 +8,7 @@ import { ConfigError, EXIT_CODES, StreamIngestError } from '../error.ts'
 import type { ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
 import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
 import type { CommandIo } from './command-io.ts'
+import { TEMPLATE_NAMES } from './config-template.ts'
 import { errorDocument, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { VERSION } from './version.ts'
@@ -66,12 +67,14 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
       '\nFirst steps:\n  stream-ingest demo                 a table from generated events; needs no Kafka and no AWS\n  stream-ingest validate FILE        check a configuration\n  stream-ingest run FILE             ingest\n  stream-ingest read ./lake/events   look at the rows',
     )
   addDemo(program, io, setExitCode)
+  addInit(program, io, setExitCode)
   addValidate(program, io, setExitCode)
   addRun(program, io, setExitCode)
   addStatus(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
   addExplain(program, io, setExitCode)
+  addSchema(program, io, setExitCode)
   addCheck(program, io, setExitCode)
   addOptimize(program, io, setExitCode)
   addVacuum(program, io, setExitCode)
@@ -94,6 +97,24 @@ function addDemo(program: Command, io: CommandIo, setExitCode: (code: number) =>
     .action(async options => {
       const { demoCommand } = await import('./demo.ts')
       setExitCode(await demoCommand(options, io))
+    })
+}
+
+function addInit(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('init')
+    .description('write a configuration to begin with')
+    .argument('[folder]', 'where to', '.')
+    .addOption(
+      new Option('--template <name>', 'tables in a folder, on S3, or on S3 from Amazon MSK')
+        .choices(TEMPLATE_NAMES)
+        .default('local'),
+    )
+    .option('--overwrite', 'also where there is one')
+    .option('--json', 'print one JSON document')
+    .action(async (folder: string, options) => {
+      const { initCommand } = await import('./init.ts')
+      setExitCode(await initCommand(folder, options, io))
     })
 }
 
@@ -120,6 +141,16 @@ function addExplain(program: Command, io: CommandIo, setExitCode: (code: number)
     .action(async (code: string | undefined, options) => {
       const { explainCommand } = await import('./explain.ts')
       setExitCode(await explainCommand(code, options, io))
+    })
+}
+
+function addSchema(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('schema')
+    .description('the JSON Schema of the configuration, for editors')
+    .action(async () => {
+      const { schemaCommand } = await import('./schema.ts')
+      setExitCode(await schemaCommand(io))
     })
 }
 

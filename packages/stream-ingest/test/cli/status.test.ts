@@ -119,7 +119,7 @@ describe('status', () => {
     const inTime = await scene.shown('--stale-after', '1d')
     assert.deepEqual([inTime.ok, inTime.exitCode, inTime.pipeline.stale], [true, 0, false])
     const text = await scene.status('--stale-after', '1h')
-    assert.match(text.stdout, /events +events +1 +.* ago +STALE \(> 60 m 0 s\) +v\d+ /)
+    assert.match(text.stdout, /events +events +1 +.* ago +STALE \(> 1 h 0 m\) +v\d+ /)
     assert.match(text.stdout, /\n1 of 1 pipeline stale\n$/)
   })
 
