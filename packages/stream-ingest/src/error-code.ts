@@ -217,6 +217,11 @@ export const ERRORS = {
     hint: 'unset the table property `delta.setTransactionRetentionDuration`, after checking that this pipeline’s `txn`s are still there (`stream-ingest inspect table --offsets`)',
     exitCode: EXIT_CODES.badData,
   },
+  PIPELINE_ACTIVE: {
+    title: 'a process of this pipeline seems to be running',
+    hint: 'stop it first; or go on with --force: what it holds is dropped at its next commit, and it reads on from the new offsets',
+    exitCode: EXIT_CODES.temporary,
+  },
   PIPELINE_FENCED: {
     title: 'another process writes this pipeline',
     hint: 'stop the other process, or give this pipeline its own `kafka.consumer_group`',

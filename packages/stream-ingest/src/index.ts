@@ -132,6 +132,7 @@ export {
   type WriteResult,
 } from './pipeline/delta-writer.ts'
 export type { IngestMetrics, StageTimes } from './pipeline/ingest-metrics.ts'
+export type { OffsetChange, OffsetMove, OffsetMoveOptions, OffsetTarget } from './pipeline/offset-move.ts'
 export type { PartitionProgress, PipelineResult, RunOptions } from './pipeline/pipeline.ts'
 export type { PartitionStatus, PipelineStatus } from './pipeline/pipeline-status.ts'
 export type { Reconciliation } from './pipeline/reconciliation.ts'

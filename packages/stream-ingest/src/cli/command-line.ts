@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { ConfigError, EXIT_CODES, StreamIngestError } from '../error.ts'
+import type { OffsetTarget } from '../pipeline/offset-move.ts'
 import type { ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
 import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
 import type { CommandIo } from './command-io.ts'
@@ -71,6 +72,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addValidate(program, io, setExitCode)
   addRun(program, io, setExitCode)
   addStatus(program, io, setExitCode)
+  addOffsets(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
   addExplain(program, io, setExitCode)
@@ -224,6 +226,52 @@ function addStatus(program: Command, io: CommandIo, setExitCode: (code: number) 
     })
 }
 
+function addOffsets(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  const offsets = program.command('offsets').description('where a pipeline stands in its table')
+  offsets
+    .command('show')
+    .description('the offsets that the table holds, beside those of Kafka')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--pipeline <name>', 'this pipeline only')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [{ loadConfig }, { statusCommand }] = await Promise.all([
+        import('./load-config.ts'),
+        import('./status.ts'),
+      ])
+      const config = await loadConfig(file, io, { pipeline: options.pipeline })
+      setExitCode(await statusCommand(config, { partitions: true, json: options.json === true }, io))
+    })
+  offsets
+    .command('set')
+    .description('move them, by a commit that says so: back repeats messages, on passes over them')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .requiredOption(
+      '--to <position>',
+      'earliest, latest, an offset, or a time (2026-11-22T14:00:00Z)',
+      parsePosition,
+    )
+    .option('--topic <name>', 'of several: this one only')
+    .option('--partition <number...>', 'these only', parseCounts)
+    .option('--reason <text>', "for the table's history")
+    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+    .option('--dry-run', 'say what would be done')
+    .option('--force', 'also where a process of the pipeline seems to be running')
+    .option('--yes', 'do it')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [{ loadConfig, pipelineOf }, { setOffsetsCommand }] = await Promise.all([
+        import('./load-config.ts'),
+        import('./offsets.ts'),
+      ])
+      const { name } = pipelineOf(await loadConfig(file, io), options.pipeline)
+      const config = await loadConfig(file, io, { pipeline: name })
+      const { partition: partitions, ...others } = options
+      const chosen = partitions === undefined ? {} : { partitions }
+      setExitCode(await setOffsetsCommand(config, { ...others, ...chosen }, io))
+    })
+}
+
 /** For chaos tests and the demonstration: die at a chosen write, by a real SIGKILL. */
 function killOptions(io: CommandIo): ProcessorOptions {
   const killAt = io.env.STREAM_INGEST_KILL_AT
@@ -368,6 +416,17 @@ function parseTime(text: string): number {
   const ms = isTime ? Date.parse(text.length > 10 && !hasZone ? `${text}Z` : text) : Number.NaN
   if (Number.isNaN(ms)) throw new InvalidArgumentError('expected a time: 2026-11-22T14:00:00Z.')
   return ms
+}
+
+function parsePosition(text: string): OffsetTarget {
+  if (text === 'earliest' || text === 'latest') return text
+  if (/^\d{1,18}$/.test(text)) return { offset: BigInt(text) }
+  if (/^\d{4}-/.test(text)) return { timestampMs: parseTime(text) }
+  throw new InvalidArgumentError('expected earliest, latest, an offset, or a time: 2026-11-22T14:00:00Z.')
+}
+
+function parseCounts(text: string, before: readonly number[] | undefined): number[] {
+  return [...(before ?? []), parseCount(text)]
 }
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { b: 1, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }

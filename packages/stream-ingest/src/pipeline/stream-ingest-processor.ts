@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import { DeltaTable, type ObjectStore, type Runtime, systemRuntime } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
@@ -13,6 +14,7 @@ import type { MessageSource } from '../kafka/message-source.ts'
 import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
+import { moveOffsets, type OffsetMove, type OffsetMoveOptions } from './offset-move.ts'
 import { openTable } from './open-table.ts'
 import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
@@ -168,6 +170,26 @@ export class StreamIngestProcessor {
    */
   async status(options: { readonly reconcile?: boolean } = {}): Promise<readonly StatusReport[]> {
     return Promise.all(this.pipelines.map(config => this.statusOf(config, options.reconcile === true)))
+  }
+
+  /**
+   * Moves the offsets that the table of the one pipeline holds.
+   *
+   * @throws what {@link moveOffsets} throws
+   */
+  async moveOffsets(options: OffsetMoveOptions): Promise<OffsetMove> {
+    const [config, ...others] = this.pipelines
+    assert(config !== undefined && others.length === 0, 'one pipeline is chosen')
+    const lake = this.createLake(config)
+    try {
+      const store = lake.tableStore(config.delta.tableName)
+      const source = this.createSource(config)
+      return await moveOffsets(config, options, { store, source, runtime: this.runtime })
+    } catch (error) {
+      throw StreamIngestError.from(error)
+    } finally {
+      await lake.close()
+    }
   }
 
   /** Counters of all runs of this processor so far, also while one is under way. */
