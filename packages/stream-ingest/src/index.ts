@@ -143,6 +143,8 @@ export {
   type ProcessorOptions,
   type StatusReport,
   StreamIngestProcessor,
+  type TopicPartitionRange,
 } from './pipeline/stream-ingest-processor.ts'
 export type { TableMetrics } from './pipeline/table-metrics.ts'
+export type { RejectedRecord, TapOptions, Tapped } from './pipeline/tap.ts'
 export { S3Client, type S3ClientOptions, type S3Health } from './s3/s3-client.ts'

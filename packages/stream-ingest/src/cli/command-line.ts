@@ -3,11 +3,20 @@
  *
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
+import type { IngestConfig } from '../config/config.ts'
 import { ConfigError, EXIT_CODES, StreamIngestError } from '../error.ts'
-import type { OffsetTarget } from '../pipeline/offset-move.ts'
 import type { ProcessorOptions } from '../pipeline/stream-ingest-processor.ts'
 import { killingStore, parseKillPlan } from '../testing/kill-point.ts'
+import {
+  parseCount,
+  parseCounts,
+  parseDuration,
+  parsePosition,
+  parseSize,
+  parseStart,
+  parseTime,
+} from './argument.ts'
 import type { CommandIo } from './command-io.ts'
 import { TEMPLATE_NAMES } from './config-template.ts'
 import { errorDocument, formatError } from './error-report.ts'
@@ -72,6 +81,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addValidate(program, io, setExitCode)
   addRun(program, io, setExitCode)
   addStatus(program, io, setExitCode)
+  addTap(program, io, setExitCode)
   addOffsets(program, io, setExitCode)
   addInspect(program, io, setExitCode)
   addRead(program, io, setExitCode)
@@ -226,6 +236,28 @@ function addStatus(program: Command, io: CommandIo, setExitCode: (code: number) 
     })
 }
 
+function addTap(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('tap')
+    .description('messages as the rows that they would become; moves and writes nothing')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--count <number>', 'of each partition', parseCount, 10)
+    .option('--from <position>', 'earliest, an offset, or a time; default: the last ones', parsePosition)
+    .option('--partition <number...>', 'these only', parseCounts)
+    .option('--bad-only', 'only those that do not fit, and why')
+    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [config, { tapCommand }] = await Promise.all([
+        loadOnePipeline(file, options.pipeline, io),
+        import('./tap.ts'),
+      ])
+      const { partition: partitions, ...others } = options
+      const chosen = partitions === undefined ? {} : { partitions }
+      setExitCode(await tapCommand(config, { ...others, ...chosen }, io))
+    })
+}
+
 function addOffsets(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const offsets = program.command('offsets').description('where a pipeline stands in its table')
   offsets
@@ -242,34 +274,35 @@ function addOffsets(program: Command, io: CommandIo, setExitCode: (code: number)
       const config = await loadConfig(file, io, { pipeline: options.pipeline })
       setExitCode(await statusCommand(config, { partitions: true, json: options.json === true }, io))
     })
-  offsets
-    .command('set')
-    .description('move them, by a commit that says so: back repeats messages, on passes over them')
-    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
-    .requiredOption(
-      '--to <position>',
-      'earliest, latest, an offset, or a time (2026-11-22T14:00:00Z)',
-      parsePosition,
-    )
-    .option('--topic <name>', 'of several: this one only')
-    .option('--partition <number...>', 'these only', parseCounts)
-    .option('--reason <text>', "for the table's history")
-    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
-    .option('--dry-run', 'say what would be done')
-    .option('--force', 'also where a process of the pipeline seems to be running')
-    .option('--yes', 'do it')
-    .option('--json', 'print one JSON document')
-    .action(async (file: string | undefined, options) => {
-      const [{ loadConfig, pipelineOf }, { setOffsetsCommand }] = await Promise.all([
-        import('./load-config.ts'),
-        import('./offsets.ts'),
-      ])
-      const { name } = pipelineOf(await loadConfig(file, io), options.pipeline)
-      const config = await loadConfig(file, io, { pipeline: name })
-      const { partition: partitions, ...others } = options
-      const chosen = partitions === undefined ? {} : { partitions }
-      setExitCode(await setOffsetsCommand(config, { ...others, ...chosen }, io))
-    })
+  for (const [verb, description, position] of [
+    ['set', 'move them, by a commit that says so: back repeats messages, on passes over them', parsePosition],
+    ['reset', 'the same, to a place that Kafka knows', parseStart],
+  ] as const) {
+    const positions =
+      verb === 'set' ? 'earliest, latest, an offset, or a time' : 'earliest, latest, or a time'
+    offsets
+      .command(verb)
+      .description(description)
+      .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+      .requiredOption('--to <position>', `${positions}: 2026-11-22T14:00:00Z`, position)
+      .option('--topic <name>', 'of several: this one only')
+      .option('--partition <number...>', 'these only', parseCounts)
+      .option('--reason <text>', "for the table's history")
+      .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+      .option('--dry-run', 'say what would be done')
+      .option('--force', 'also where a process of the pipeline seems to be running')
+      .option('--yes', 'do it')
+      .option('--json', 'print one JSON document')
+      .action(async (file: string | undefined, options) => {
+        const [config, { setOffsetsCommand }] = await Promise.all([
+          loadOnePipeline(file, options.pipeline, io),
+          import('./offsets.ts'),
+        ])
+        const { partition: partitions, ...others } = options
+        const chosen = partitions === undefined ? {} : { partitions }
+        setExitCode(await setOffsetsCommand(config, { ...others, ...chosen }, io))
+      })
+  }
 }
 
 /** For chaos tests and the demonstration: die at a chosen write, by a real SIGKILL. */
@@ -299,7 +332,7 @@ function withNewestTableOptions(command: Command): Command {
 }
 
 function addInspect(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
-  const inspect = program.command('inspect').description('look at a table')
+  const inspect = program.command('inspect').description('look at a table or a topic')
   withTableOptions(
     inspect
       .command('table')
@@ -316,6 +349,34 @@ function addInspect(program: Command, io: CommandIo, setExitCode: (code: number)
       const { inspectTableCommand } = await import('./inspect-table.ts')
       setExitCode(await inspectTableCommand(table, options, io))
     })
+  addInspectTopic(inspect, io, setExitCode)
+}
+
+function addInspectTopic(inspect: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  inspect
+    .command('topic')
+    .description('partitions and offsets')
+    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const [config, { inspectTopicCommand }] = await Promise.all([
+        loadOnePipeline(file, options.pipeline, io),
+        import('./inspect-topic.ts'),
+      ])
+      setExitCode(await inspectTopicCommand(config, options, io))
+    })
+}
+
+/** A configuration with the one pipeline that is meant. */
+async function loadOnePipeline(
+  file: string | undefined,
+  pipeline: string | undefined,
+  io: CommandIo,
+): Promise<IngestConfig> {
+  const { loadConfig, pipelineOf } = await import('./load-config.ts')
+  const { name } = pipelineOf(await loadConfig(file, io), pipeline)
+  return loadConfig(file, io, { pipeline: name })
 }
 
 function addRead(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
@@ -407,52 +468,4 @@ function addCheckpoint(program: Command, io: CommandIo, setExitCode: (code: numb
       const { checkpointCommand } = await import('./checkpoint.ts')
       setExitCode(await checkpointCommand(table, options, io))
     })
-}
-
-/** With a zone, or in UTC. */
-function parseTime(text: string): number {
-  const isTime = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/.test(text)
-  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/.test(text.slice(10))
-  const ms = isTime ? Date.parse(text.length > 10 && !hasZone ? `${text}Z` : text) : Number.NaN
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('expected a time: 2026-11-22T14:00:00Z.')
-  return ms
-}
-
-function parsePosition(text: string): OffsetTarget {
-  if (text === 'earliest' || text === 'latest') return text
-  if (/^\d{1,18}$/.test(text)) return { offset: BigInt(text) }
-  if (/^\d{4}-/.test(text)) return { timestampMs: parseTime(text) }
-  throw new InvalidArgumentError('expected earliest, latest, an offset, or a time: 2026-11-22T14:00:00Z.')
-}
-
-function parseCounts(text: string, before: readonly number[] | undefined): number[] {
-  return [...(before ?? []), parseCount(text)]
-}
-
-const SIZE_UNITS: Readonly<Record<string, number>> = { b: 1, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
-
-function parseSize(text: string): number {
-  const match = /^(\d{1,9}(?:\.\d+)?)(b|kib|mib|gib)$/i.exec(text)
-  const sizeBytes = match === null ? 0 : Math.round(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!)
-  if (sizeBytes < 1) throw new InvalidArgumentError('expected a size with its unit: 64MiB, 1GiB.')
-  return sizeBytes
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('expected a whole number.')
-  return Number(text)
-}
-
-const DURATION_UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
-function parseDuration(text: string): number {
-  const match = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text)
-  if (match === null) throw new InvalidArgumentError('expected a duration with its unit: 30s, 10m, 2h.')
-  return Math.round(Number(match[1]) * DURATION_UNITS[match[2]!]!)
 }

@@ -9,6 +9,7 @@ import { DeltaTable, type ObjectStore, type Runtime, readCommit } from '@stream-
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { ConfigError, DeltaError } from '../error.ts'
 import type { MessageSource, StartPosition, TopicPartition } from '../kafka/message-source.ts'
+import { choosePartitions, type PartitionChoice } from './partition-choice.ts'
 import { appIdOf, assertFresh, parseAppId } from './start-position.ts'
 
 /** A writer that has committed within the last minute, or twice `batch_timeout_ms`, is taken for one that runs. */
@@ -21,12 +22,8 @@ const OPERATION = 'SET OFFSETS'
 /** Where to: a position that Kafka is asked for, or an offset itself. */
 export type OffsetTarget = StartPosition | { readonly offset: bigint }
 
-export interface OffsetMoveOptions {
+export interface OffsetMoveOptions extends PartitionChoice {
   readonly to: OffsetTarget
-  /** Of a configuration with several topics: which one; all by default. */
-  readonly topic?: string
-  /** All by default. */
-  readonly partitions?: readonly number[]
   /** For the table's history. */
   readonly reason?: string
   readonly dryRun?: boolean
@@ -110,19 +107,11 @@ interface PlannedChange extends OffsetChange {
 
 async function resolveTargets(
   config: PipelineConfig,
-  { to, topic, partitions }: OffsetMoveOptions,
+  options: OffsetMoveOptions,
   source: MessageSource,
 ): Promise<Map<TopicPartition, bigint>> {
-  const chosen = source.assignment.filter(
-    tp => (topic === undefined || tp.topic === topic) && (partitions?.includes(tp.partition) ?? true),
-  )
-  const missing = partitions?.filter(number => !chosen.some(({ partition }) => partition === number)) ?? []
-  if (missing.length > 0 || chosen.length === 0) {
-    const names = missing.length > 0 ? `partition ${missing.join(', ')}` : `topic \`${topic}\``
-    throw new ConfigError('CONFIG_USAGE', `\`${config.name}\` does not read ${names}`, {
-      hint: `it reads ${source.assignment.map(tp => `${tp.topic}[${tp.partition}]`).join(', ')}`,
-    })
-  }
+  const { to } = options
+  const chosen = choosePartitions(config.name, source.assignment, options)
   if (typeof to === 'string' || !('offset' in to)) return source.resolveStart(chosen, to)
   const ends = await source.endOffsets()
   for (const tp of chosen) {

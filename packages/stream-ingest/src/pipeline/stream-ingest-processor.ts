@@ -10,7 +10,7 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
 import { StreamIngestError } from '../error.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
-import type { MessageSource } from '../kafka/message-source.ts'
+import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
@@ -21,6 +21,7 @@ import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
 import { type PipelineStatus, readPipelineStatus } from './pipeline-status.ts'
 import { type Reconciliation, reconcile } from './reconciliation.ts'
 import { withTableCare } from './table-care.ts'
+import { type TapOptions, type Tapped, tap } from './tap.ts'
 
 export interface ProcessingResult {
   readonly success: boolean
@@ -68,6 +69,12 @@ export interface StatusReport {
   readonly status: PipelineStatus
   /** Null where it was not asked for, or cannot be had. */
   readonly reconciliation: Reconciliation | null
+}
+
+/** `[startOffset, endOffset)` is there; offsets without a message included (compaction, markers of transactions). */
+export interface TopicPartitionRange extends TopicPartition {
+  readonly startOffset: bigint
+  readonly endOffset: bigint
 }
 
 /** Health of one part; `detail` says why not. */
@@ -172,24 +179,35 @@ export class StreamIngestProcessor {
     return Promise.all(this.pipelines.map(config => this.statusOf(config, options.reconcile === true)))
   }
 
+  /** Each partition of the one pipeline's topics, and what of it Kafka has. */
+  async topics(): Promise<readonly TopicPartitionRange[]> {
+    return this.ofOne(async (_config, { source }) => {
+      try {
+        await source.open()
+        const ends = await source.endOffsets()
+        return source.assignment.map(tp => ({ ...tp, ...ends.get(tp)! }))
+      } finally {
+        await source.close().catch(() => {})
+      }
+    })
+  }
+
+  /**
+   * Messages of the one pipeline's topics as the rows that they would become; nothing is moved or written.
+   *
+   * @throws what {@link tap} throws
+   */
+  async tap(options: TapOptions = {}): Promise<Tapped> {
+    return this.ofOne((config, context) => tap(config, options, context))
+  }
+
   /**
    * Moves the offsets that the table of the one pipeline holds.
    *
    * @throws what {@link moveOffsets} throws
    */
   async moveOffsets(options: OffsetMoveOptions): Promise<OffsetMove> {
-    const [config, ...others] = this.pipelines
-    assert(config !== undefined && others.length === 0, 'one pipeline is chosen')
-    const lake = this.createLake(config)
-    try {
-      const store = lake.tableStore(config.delta.tableName)
-      const source = this.createSource(config)
-      return await moveOffsets(config, options, { store, source, runtime: this.runtime })
-    } catch (error) {
-      throw StreamIngestError.from(error)
-    } finally {
-      await lake.close()
-    }
+    return this.ofOne((config, context) => moveOffsets(config, options, context))
   }
 
   /** Counters of all runs of this processor so far, also while one is under way. */
@@ -201,6 +219,25 @@ export class StreamIngestProcessor {
   async close(): Promise<void> {
     this.stop.abort()
     await Promise.allSettled(this.running)
+  }
+
+  private async ofOne<T>(
+    work: (
+      config: PipelineConfig,
+      context: { store: ObjectStore; source: MessageSource; runtime: Runtime },
+    ) => Promise<T>,
+  ): Promise<T> {
+    const [config, ...others] = this.pipelines
+    assert(config !== undefined && others.length === 0, 'one pipeline is chosen')
+    const lake = this.createLake(config)
+    try {
+      const store = lake.tableStore(config.delta.tableName)
+      return await work(config, { store, source: this.createSource(config), runtime: this.runtime })
+    } catch (error) {
+      throw StreamIngestError.from(error)
+    } finally {
+      await lake.close()
+    }
   }
 
   private async statusOf(config: PipelineConfig, isReconciled: boolean): Promise<StatusReport> {

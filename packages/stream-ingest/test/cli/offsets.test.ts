@@ -158,6 +158,35 @@ describe('offsets set', () => {
   })
 })
 
+describe('offsets reset', () => {
+  test('goes to a place that Kafka knows, and takes no offset', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const reset = async (to: string): Promise<Outcome> =>
+      run(['offsets', 'reset', 'pipeline.yaml', '--to', to, '--force', '--yes', '--json'], {
+        cwd: scene.workplace.folder,
+      })
+    assert.equal(documentOf(await reset('earliest')).repeated, 20)
+    assert.equal((await reset('7')).exitCode, 64)
+  })
+})
+
+describe('inspect topic', () => {
+  test('shows what Kafka has of each partition', async t => {
+    const scene = await Scene.open(t)
+    scene.broker.deleteRecordsBefore('events', 1, 4n)
+    const config = await scene.workplace.configure()
+    const options = { cwd: scene.workplace.folder }
+    const { stdout } = await run(['inspect', 'topic', config], options)
+    assert.match(stdout, /^events {2}id [-0-9a-f]{36} {2}2 partitions, 16 offsets\n/)
+    assert.match(stdout, /events\[1\] +4 +10 +6\n$/)
+    const { topics } = documentOf(await run(['inspect', 'topic', config, '--json'], options)) as {
+      topics: [{ name: string; partitions: unknown[] }]
+    }
+    assert.deepEqual(topics[0].partitions[1], { partition: 1, startOffset: 4, endOffset: 10 })
+  })
+})
+
 describe('offsets show', () => {
   test('puts those of the table beside those of Kafka', async t => {
     const scene = await Scene.open(t)
