@@ -176,13 +176,18 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
     .option('--dry-run', 'read, decode and validate; write nothing')
     .option('--pipeline <name>', 'run this pipeline only')
     .addOption(new Option('--log <format>', 'form of the log on stderr').choices(['json', 'pretty']))
+    .option(
+      '--metrics <address>',
+      'serve /metrics, /healthz and /readyz: a port of this machine alone, HOST:PORT, or :PORT',
+    )
     .option('-q, --quiet', 'no log')
     .option('-v, --verbose', 'stacks with errors')
     .option('--json', 'print one JSON document')
     .action(async (file: string | undefined, options) => {
-      const [{ loadConfig }, { runCommand }] = await Promise.all([
+      const [{ loadConfig }, { runCommand }, { parseListenAddress }] = await Promise.all([
         import('./load-config.ts'),
         import('./run.ts'),
+        import('./metrics-server.ts'),
       ])
       const config = await loadConfig(file, io, {
         dryRun: options.dryRun === true,
@@ -192,6 +197,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
         await runCommand(
           config,
           {
+            ...(options.metrics === undefined ? {} : { metrics: parseListenAddress(options.metrics) }),
             untilLatest: options.untilLatest === true,
             ...(options.for === undefined ? {} : { runtimeLimitMs: options.for }),
             json: options.json === true,

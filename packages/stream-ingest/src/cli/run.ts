@@ -17,6 +17,7 @@ import {
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
+import { formatAddress, type ListenAddress, startMetricsServer } from './metrics-server.ts'
 
 export interface RunCommandOptions {
   readonly untilLatest: boolean
@@ -25,6 +26,8 @@ export interface RunCommandOptions {
   readonly log: LogFormat
   readonly quiet: boolean
   readonly verbose: boolean
+  /** Serve metrics and health there. */
+  readonly metrics?: ListenAddress
 }
 
 /**
@@ -48,6 +51,17 @@ export async function runCommand(
       io.stderr.write('drain and stop · again to stop now (uncommitted rows are re-read, nothing is lost)\n')
     stop.abort()
   })
+  const server =
+    options.metrics === undefined
+      ? null
+      : await startMetricsServer(
+          config.pipelines.map(({ name }) => name),
+          options.metrics,
+          io.runtime.now,
+        )
+  if (server !== null && !options.quiet) {
+    io.stderr.write(`metrics on http://${formatAddress(server.address)}/metrics\n`)
+  }
   const endLog = options.quiet ? () => {} : logEvents(options.log, io.stderr, io.runtime.now)
   try {
     const processor = new StreamIngestProcessor(config, { runtime: io.runtime, ...processorOptions })
@@ -63,6 +77,7 @@ export async function runCommand(
   } finally {
     endLog()
     endSignals()
+    await server?.close()
   }
 }
 

@@ -45,12 +45,19 @@ export interface IngestEvents {
   'pipeline:failed': { pipeline: string; error: unknown }
   /** It starts again from the table after the delay; nothing is lost. */
   'pipeline:retrying': { pipeline: string; error: unknown; attempt: number; delayMs: number }
+  /** A run of offsets of one partition came from Kafka. */
   'batch:read': {
     pipeline: string
     topic: string
     partition: number
+    /** By the headers of the record batches, which come whole: at the first offset a few may have been read before. */
     messageCount: number
+    /** As they came, compressed. */
     sizeBytes: number
+    fromOffset: bigint
+    nextOffset: bigint
+    /** What is there by then: the first offset that cannot be read yet. */
+    endOffset: bigint
   }
   'record:rejected': {
     pipeline: string

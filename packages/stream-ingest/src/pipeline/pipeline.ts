@@ -17,7 +17,8 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { TableWriter } from '../delta/table-writer.ts'
 import { KafkaError } from '../error.ts'
-import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
+import { MessageBatch } from '../kafka/message-batch.ts'
+import type { MessageSource, SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
@@ -231,6 +232,20 @@ export class Pipeline {
     return flushReason({ ...facts, stopRequested, deadlineReached, endReached }, this.limits)
   }
 
+  private publishRead(chunk: SourceChunk): void {
+    const { topicPartition, fromOffset, nextOffset, endOffset, sizeBytes } = chunk
+    publish('batch:read', {
+      pipeline: this.config.name,
+      topic: topicPartition.topic,
+      partition: topicPartition.partition,
+      messageCount: new MessageBatch([chunk]).recordCountMax,
+      sizeBytes,
+      fromOffset,
+      nextOffset,
+      endOffset,
+    })
+  }
+
   private async read(maxWaitMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { source, runtime } = this.deps
     const startedMs = runtime.monotonicMs()
@@ -240,7 +255,10 @@ export class Pipeline {
       ...(signal === undefined ? {} : { signal }),
     })
     this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
-    for (const chunk of chunks) this.metrics.bytesRead += chunk.sizeBytes
+    for (const chunk of chunks) {
+      this.metrics.bytesRead += chunk.sizeBytes
+      this.publishRead(chunk)
+    }
     this.queue.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
     for (const { topicPartition, wantedOffset, resumedOffset } of source.takeLosses()) {
