@@ -14,11 +14,15 @@ import {
   fetchV15,
   fetchV16,
   fetchV17,
+  listOffsetsV7,
+  listOffsetsV8,
+  listOffsetsV9,
+  metadataV12,
 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
+import { connectionError, handshakeError } from './connection-failure.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
-import { connectionError, handshakeError } from './kafka-failure.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
 export interface BrokerAddress {
@@ -62,6 +66,7 @@ export interface FetchRequest {
 
 /** Newest first. 13 is the first that names topics by id (Kafka 3.1). */
 const FETCH_VERSIONS = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13] as const
+export const LIST_OFFSETS_VERSIONS = [listOffsetsV9, listOffsetsV8, listOffsetsV7] as const
 
 /**
  * The library's options for a configuration.
@@ -116,7 +121,7 @@ export class BrokerConnection {
 
   /**
    * Connects, authenticates and asks which API versions the broker knows.
-   * @throws KafkaError `KAFKA_UNREACHABLE`, `KAFKA_TLS`, `KAFKA_AUTHENTICATION`
+   * @throws KafkaError `KAFKA_UNREACHABLE`, `KAFKA_TLS`, `KAFKA_AUTHENTICATION`, `KAFKA_SECURITY_PROTOCOL`
    */
   static async open(
     address: BrokerAddress,
@@ -202,7 +207,7 @@ export class BrokerConnection {
 
   /**
    * The newest of these versions of one API that the broker knows.
-   * @throws KafkaError `KAFKA_PROTOCOL` where it knows none
+   * @throws KafkaError `KAFKA_BROKER_UNSUPPORTED` where it knows none
    */
   newest<Candidate extends { readonly key: number; readonly version: number }>(
     candidates: readonly [Candidate, ...Candidate[]] | readonly Candidate[],
@@ -213,10 +218,19 @@ export class BrokerConnection {
     const wanted = candidates.map(({ version }) => version).join(', ')
     const offered = known === undefined ? 'not at all' : `in versions ${known.min} to ${known.max}`
     throw new KafkaError(
-      'KAFKA_PROTOCOL',
+      'KAFKA_BROKER_UNSUPPORTED',
       `broker \`${formatAddress(this.address)}\` speaks API ${candidates[0]!.key} ${offered}; needed is one of ${wanted}`,
-      { retryable: false, hint: 'use Apache Kafka 3.1 or newer, or a broker compatible with it' },
     )
+  }
+
+  /**
+   * Does the broker know all that reading a topic needs?
+   * @throws KafkaError `KAFKA_BROKER_UNSUPPORTED`
+   */
+  assertReadable(): void {
+    this.newest(FETCH_VERSIONS.map(version => version.api))
+    this.newest(LIST_OFFSETS_VERSIONS.map(version => version.api))
+    this.newest([metadataV12.api])
   }
 
   /** Ends the connection; whatever waits on it is rejected. Leaves neither socket nor timer. */
