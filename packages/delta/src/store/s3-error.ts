@@ -64,6 +64,19 @@ const CREDENTIALS_CODES = new Set([
   'CredentialsProviderError',
   'TokenProviderError',
 ])
+/** What to do by the code, where it is more than the usual. */
+const CREDENTIALS_HINTS: Readonly<Record<string, string>> = {
+  SignatureDoesNotMatch:
+    'the secret access key is not the one of this access key id: check both, and that nothing between changes requests',
+  InvalidAccessKeyId: 'this access key id does not exist at this server: check it, and the endpoint',
+  InvalidClientTokenId: 'this access key id does not exist: check it, and the partition of AWS',
+  ExpiredToken: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  ExpiredTokenException: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  TokenRefreshRequired: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  InvalidToken: 'the session token does not belong to this access key: set all three, or none',
+  CredentialsProviderError:
+    'no credentials were found: set `s3.credentials`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give this machine a role',
+}
 const CLOCK_CODES = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture'])
 const REGION_CODES = new Set(['PermanentRedirect', 'TemporaryRedirect', 'IllegalLocationConstraintException'])
 const THROTTLED_CODES = new Set([
@@ -85,14 +98,13 @@ const UNAVAILABLE_CODES = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
   'ECONNABORTED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
   'EPIPE',
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EADDRNOTAVAIL',
 ])
+const NO_ADDRESS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 const CERTIFICATE_CODE = /^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH)/
 /** The other side speaks another protocol: TLS to a plain port, plain HTTP to a TLS port. */
 const PROTOCOL_CODE = /^(EPROTO$|HPE_|ERR_SSL_)/
@@ -160,7 +172,10 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
       hint: "correct this machine's clock: S3 accepts 15 minutes of difference",
     }
   }
-  if (CREDENTIALS_CODES.has(name) || httpStatus === 401) return { code: 'STORE_CREDENTIALS' }
+  if (CREDENTIALS_CODES.has(name) || httpStatus === 401) {
+    const hint = CREDENTIALS_HINTS[name]
+    return { code: 'STORE_CREDENTIALS', ...(hint === undefined ? {} : { hint }) }
+  }
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName') return { code: 'STORE_BUCKET_NOT_FOUND' }
   if (name === 'NotImplemented' || httpStatus === 501) {
     return { code: 'STORE_REQUEST_FAILED', hint: `the server does not implement ${target.action}` }
@@ -183,6 +198,12 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
       code: 'STORE_UNAVAILABLE',
       retryable: false,
       hint: 'the endpoint does not speak this protocol: check `http` or `https`, and the port',
+    }
+  }
+  if (NO_ADDRESS_CODES.has(name)) {
+    return {
+      code: 'STORE_UNAVAILABLE',
+      hint: 'the name of the endpoint has no address: check the endpoint, the region and the name server; servers other than AWS often want the bucket in the path',
     }
   }
   if (UNAVAILABLE_CODES.has(name) || (httpStatus !== undefined && httpStatus >= 500)) {

@@ -153,8 +153,11 @@ async function checkLake(
     return false
   }
   const table = join(resolve(s3.path), delta.tableName)
-  const existing = await nearestDirectory(table)
+  // Null where a file has the table's name, which the checks will meet.
+  const existing = await nearestDirectory(table).catch(() => null)
   const isReachable = await checkStore(checkup, context, store, probe)
-  await removeEmptyDirectories(join(table, SCRATCH_FOLDER, `probe-${scratchName}`), existing)
+  if (existing !== null) {
+    await removeEmptyDirectories(join(table, SCRATCH_FOLDER, `probe-${scratchName}`), existing)
+  }
   return isReachable
 }

@@ -7,7 +7,7 @@ import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError, type StreamIngestError } from '../error.ts'
 import { KafkaCluster } from '../kafka/cluster.ts'
 import { type BrokerConnection, formatAddress, parseAddress } from '../kafka/connection.ts'
-import { isConnectionFailure } from '../kafka/connection-failure.ts'
+import { ADVERTISED_HINT, isConnectionFailure } from '../kafka/connection-failure.ts'
 import { assertMayCommit, fetchGroupOffsets } from '../kafka/group-offsets.ts'
 import { createKafkaSource, type KafkaSource } from '../kafka/kafka-source.ts'
 import {
@@ -22,7 +22,7 @@ import type { RetryPolicy } from '../kafka/retry.ts'
 import { formatHours } from '../observe/format.ts'
 import type { CheckContext, TableFindings } from './check-context.ts'
 import type { Checkup } from './checkup.ts'
-import { checkOffsets } from './offset-checks.ts'
+import { checkOffsets, checkOtherPipelines } from './offset-checks.ts'
 import { checkMessages, checkReading } from './reading-checks.ts'
 
 /** Brokers whose advertised address is tried. */
@@ -182,7 +182,7 @@ function notReachable(
     'KAFKA_ADVERTISED_LISTENER',
     `${failed.length} of ${brokerCount} brokers cannot be reached, although ${bootstrap} can: ${named.join('; ')}${more}`,
     {
-      hint: 'set `advertised.listeners` of the broker to an address that clients on this machine can resolve and reach; where it is right, start the broker or open the network',
+      hint: ADVERTISED_HINT,
       context: { address: formatAddress(failed[0]!.broker) },
     },
   )
@@ -234,6 +234,7 @@ async function checkTopicPartitions(
       return
     }
     await checkOffsets(checkup, reading, context, retentions, findings)
+    await checkOtherPipelines(checkup, reading, context, findings)
     await checkMessages(checkup, reading, context, findings)
   } finally {
     await reading?.source.close()

@@ -16,6 +16,9 @@ import type { Reading } from './reading-checks.ts'
 /** Unread messages older than this share of the retention are in danger. */
 const RETENTION_SHARE_MAX = 0.5
 
+/** `<pipeline>:<topic id>:<partition>`: of any pipeline. */
+const APP_ID = /^(.*):([^:]+):\d+$/s
+
 export async function checkOffsets(
   checkup: Checkup,
   { source, ends }: Reading,
@@ -45,6 +48,28 @@ export async function checkOffsets(
       recreated(plan, pipeline) ?? (await oldUnread(plan, source, ends, retentions, runtime.now()))
     return { value: null, ...(warning === null ? {} : { warning }), message: describe(plan, ends, kafka) }
   })
+}
+
+/** Offsets of the same topics under another pipeline's name: its rows and ours are the same messages. */
+export async function checkOtherPipelines(
+  checkup: Checkup,
+  { source }: Reading,
+  { pipeline }: CheckContext,
+  { state }: TableFindings,
+): Promise<void> {
+  const topics = new Map(
+    source.assignment.flatMap(tp => [[tp.topicId, tp.topic] as const, [tp.topic, tp.topic]]),
+  )
+  for (const appId of state?.txns.keys() ?? []) {
+    const [, other, topicId] = APP_ID.exec(appId) ?? []
+    const topic = topics.get(topicId ?? '')
+    if (topic === undefined || other === pipeline.pipelineId) continue
+    await checkup.run('other pipelines', async (): Promise<Found<null>> => {
+      const message = `pipeline \`${other}\` has written offsets of \`${topic}\` to this table, as this one (\`${pipeline.pipelineId}\`) is to`
+      return { value: null, warning: { code: 'TABLE_TOPIC_TWICE', message } }
+    })
+    return
+  }
 }
 
 function offsetsOutside(

@@ -73,6 +73,11 @@ export function connectionError(thrown: unknown, server: string, mechanism?: str
   return unreachable(server, reason, thrown, hintOfSystem(causes))
 }
 
+/** Does OpenSSL or Node say of this that a handshake failed for good? */
+export function isTlsFailure(error: unknown): boolean {
+  return [...causeChain(error)].some(cause => TLS_CODE.test(codeOf(cause)))
+}
+
 /** Null where the broker did not judge who this is: a connection that breaks meanwhile is no judgement. */
 function authenticationError(
   causes: readonly unknown[],
@@ -194,11 +199,15 @@ function unreachable(
   })
 }
 
+/** What to do about an address that a broker names, and that leads nowhere. */
+export const ADVERTISED_HINT =
+  'set `advertised.listeners` of the broker to an address that clients on this machine can resolve and reach; where it is right, start the broker or open the network'
+
 /** A broker that was found in the metadata, and is not where it says it is. */
 export function unreachableAsAdvertised(error: KafkaError, nodeId: number, address: string): KafkaError {
   return new KafkaError('KAFKA_UNREACHABLE', `broker ${nodeId}: ${error.message}`, {
-    hint: `where the broker is up, \`${address}\` is what it advertises, and no way leads there from here: check \`advertised.listeners\` of the broker, the name server and the network`,
-    context: { ...error.context, nodeId },
+    hint: ADVERTISED_HINT,
+    context: { ...error.context, nodeId, address },
     cause: error.cause,
   })
 }

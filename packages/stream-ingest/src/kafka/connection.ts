@@ -21,7 +21,7 @@ import {
 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
-import { connectionError, handshakeError } from './connection-failure.ts'
+import { connectionError, handshakeError, isTlsFailure } from './connection-failure.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
@@ -133,7 +133,10 @@ export class BrokerConnection {
     const connection = new Connection(clientId, options)
     const broker = new BrokerConnection(address, connection)
     // Without a listener a late socket error would end the process; requests learn of it through their own callback.
-    connection.on('error', () => {})
+    let broken: unknown
+    connection.on('error', error => {
+      broken ??= error
+    })
     const onAbort = (): void => {
       void broker.close()
     }
@@ -152,7 +155,9 @@ export class BrokerConnection {
     } catch (error) {
       await broker.close()
       const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : null
-      throw handshakeError(error, formatAddress(address), reason, options.sasl?.mechanism)
+      // A server that does not like the certificate of this client says so after its own part of the handshake.
+      const thrown = isTlsFailure(broken) ? broken : error
+      throw handshakeError(thrown, formatAddress(address), reason, options.sasl?.mechanism)
     } finally {
       ended.removeEventListener('abort', onAbort)
     }
