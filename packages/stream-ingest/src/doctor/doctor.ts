@@ -7,7 +7,6 @@
 import { join, resolve } from 'node:path'
 import { type ObjectStore, openStore, type Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { tablePath } from '../config/table-path.ts'
 import type { CheckContext, TableFindings } from './check-context.ts'
 import { type Check, type CheckGroup, Checkup, type SkippedCheck } from './checkup.ts'
 import { checkClock } from './clock-check.ts'
@@ -57,7 +56,7 @@ export async function diagnose(
   const reports: DoctorReport[] = []
   for (let start = 0; start < pipelines.length; start += PIPELINES_AT_ONCE) {
     const some = pipelines.slice(start, start + PIPELINES_AT_ONCE)
-    reports.push(...(await Promise.all(some.map(pipeline => diagnosePipeline(pipeline, pipelines, options)))))
+    reports.push(...(await Promise.all(some.map(pipeline => diagnosePipeline(pipeline, options)))))
   }
   return {
     ok: reports.every(report => report.ok),
@@ -66,11 +65,7 @@ export async function diagnose(
   }
 }
 
-async function diagnosePipeline(
-  pipeline: PipelineConfig,
-  all: readonly PipelineConfig[],
-  options: DoctorOptions,
-): Promise<DoctorReport> {
+async function diagnosePipeline(pipeline: PipelineConfig, options: DoctorOptions): Promise<DoctorReport> {
   const { runtime, timeoutMs = DOCTOR_TIMEOUT_MS_DEFAULT, fetchUrl = fetch } = options
   const context: CheckContext = { pipeline, runtime, timeoutMs, fetchUrl }
   const wants = (group: CheckGroup): boolean => options.only?.has(group) ?? true
@@ -80,7 +75,6 @@ async function diagnosePipeline(
     checkups.set(group, found)
     return found
   }
-  if (wants('config')) await checkNeighbours(checkup('config'), pipeline, all)
   const store = openStoreOf(pipeline, timeoutMs)
   const table = Promise.withResolvers<TableFindings | string>()
   const lake = async (): Promise<void> => {
@@ -105,30 +99,6 @@ async function diagnosePipeline(
     checks,
     skipped: groups.flatMap(group => group.skipped),
   }
-}
-
-/** Pipelines of one configuration that would write the same messages to the same table. */
-async function checkNeighbours(
-  checkup: Checkup,
-  pipeline: PipelineConfig,
-  all: readonly PipelineConfig[],
-): Promise<void> {
-  const { name, kafka } = pipeline
-  const target = tablePath(pipeline.s3, pipeline.delta.tableName)
-  const twin = all.find(
-    other =>
-      other.name !== name &&
-      tablePath(other.s3, other.delta.tableName) === target &&
-      other.kafka.topics.some(topic => kafka.topics.includes(topic)),
-  )
-  if (twin === undefined) return
-  await checkup.run('other pipelines', async () => ({
-    value: null,
-    warning: {
-      code: 'TABLE_TOPIC_TWICE',
-      message: `pipeline \`${twin.name}\` writes a topic of this one to ${target} too`,
-    },
-  }))
 }
 
 function openStoreOf({ s3, delta }: PipelineConfig, timeoutMs: number): ObjectStore {

@@ -48,8 +48,8 @@ export function connectionError(thrown: unknown, server: string, mechanism?: str
   const ours = causes.find(cause => cause instanceof StreamIngestError)
   if (ours !== undefined) return ours
   if (causes.some(cause => REQUIRES_TLS.test(messageOf(cause)))) {
-    const message = `TLS with broker \`${server}\` failed: it requires TLS`
-    return otherProtocol(message, server, 'set `kafka.security_protocol` to `ssl` or `sasl_ssl`', thrown)
+    const hint = 'set `kafka.security_protocol` to `ssl` or `sasl_ssl`'
+    return otherProtocol(`\`${server}\` speaks TLS, and was not spoken to so`, server, hint, thrown)
   }
   const refusal = authenticationError(causes, server, mechanism)
   if (refusal !== null) return refusal
