@@ -18,8 +18,8 @@ import {
   systemFreeBytes,
 } from './directory-checks.ts'
 import { checkKafka } from './kafka-checks.ts'
-import { checkStore, openImpatientStore, SCRATCH_FOLDER } from './store-checks.ts'
-import { checkTable } from './table-checks.ts'
+import { checkStore, openImpatientStore, type Reach, SCRATCH_FOLDER } from './store-checks.ts'
+import { checkNewTable, checkTable } from './table-checks.ts'
 
 /** Of one request. */
 export const DOCTOR_TIMEOUT_MS_DEFAULT = 5_000
@@ -79,9 +79,10 @@ async function diagnosePipeline(pipeline: PipelineConfig, options: DoctorOptions
   const table = Promise.withResolvers<TableFindings | string>()
   const lake = async (): Promise<void> => {
     try {
-      const isReachable = wants('store') ? await checkLake(checkup('store'), context, store, options) : true
+      const reach = wants('store') ? await checkLake(checkup('store'), context, store, options) : 'reachable'
       if (!wants('table')) table.resolve('the table was not asked for')
-      else if (!isReachable) checkup('table').skip('log', 'the store cannot be reached')
+      else if (reach === 'unreachable') checkup('table').skip('log', 'the store cannot be reached')
+      else if (reach === 'empty') table.resolve(await checkNewTable(checkup('table'), pipeline))
       else
         table.resolve((await checkTable(checkup('table'), context, store)) ?? 'the table cannot be written')
     } finally {
@@ -106,28 +107,27 @@ function openStoreOf({ s3, delta }: PipelineConfig, timeoutMs: number): ObjectSt
   return lake.at(delta.tableName)
 }
 
-/** @returns whether the table can be looked at */
 async function checkLake(
   checkup: Checkup,
   context: CheckContext,
   store: ObjectStore,
   options: DoctorOptions,
-): Promise<boolean> {
-  const { s3, delta } = context.pipeline
+): Promise<Reach> {
+  const { s3, delta, processing } = context.pipeline
   const scratchName = context.runtime.uuid()
-  const probe = { writes: options.writeProbe !== false, scratchName }
+  const probe = { writes: options.writeProbe !== false && !processing.dryRun, scratchName }
   if (s3.kind === 's3') return checkStore(checkup, context, store, probe)
   await checkDirectory(checkup, s3.path, options.freeBytes ?? systemFreeBytes)
   if (checkup.checks.some(({ status }) => status === 'fail')) {
     checkup.skip('put, get, delete and conditional put', 'the directory cannot be used')
-    return false
+    return 'unreachable'
   }
   const table = join(resolve(s3.path), delta.tableName)
   // Null where a file has the table's name, which the checks will meet.
   const existing = await nearestDirectory(table).catch(() => null)
-  const isReachable = await checkStore(checkup, context, store, probe)
+  const reach = await checkStore(checkup, context, store, probe)
   if (existing !== null) {
     await removeEmptyDirectories(join(table, SCRATCH_FOLDER, `probe-${scratchName}`), existing)
   }
-  return isReachable
+  return reach
 }

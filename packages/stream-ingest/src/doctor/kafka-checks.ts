@@ -33,6 +33,8 @@ const NAMED_MAX = 3
 const STEPS_MAX = 3
 /** What fails is to be said, not to be ridden out. */
 const NO_RETRY: RetryPolicy = { attemptsMax: 1, baseDelayMs: 1, maxDelayMs: 1 }
+/** The first group of a cluster has to wait for its coordinator. */
+const GROUP_RETRY: RetryPolicy = { attemptsMax: 5, baseDelayMs: 200, maxDelayMs: 1_000 }
 /** A Fetch without data waits at the broker for this long. */
 const FETCH_WAIT_MS = 100
 
@@ -249,7 +251,7 @@ async function checkGroup(checkup: Checkup, config: KafkaConfig, context: CheckC
   await checkup.run(
     `group ${consumerGroup}`,
     async signal => {
-      const cluster = new KafkaCluster(config, sourceOptions(context))
+      const cluster = new KafkaCluster(config, { ...sourceOptions(context), retry: GROUP_RETRY })
       const end = (): void => void cluster.close()
       signal.addEventListener('abort', end, { once: true })
       try {
@@ -262,6 +264,6 @@ async function checkGroup(checkup: Checkup, config: KafkaConfig, context: CheckC
         await cluster.close()
       }
     },
-    { isOptional: true },
+    { isOptional: true, timeoutMs: STEPS_MAX * context.timeoutMs },
   )
 }

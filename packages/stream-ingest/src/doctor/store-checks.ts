@@ -33,6 +33,9 @@ export function openImpatientStore(config: BucketConfig, timeoutMs: number): Obj
   })
 }
 
+/** The SDK's name of an answer that did not come in time. */
+const TIMED_OUT = 'TimeoutError'
+
 /** Codes after which no other request can do better. */
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   'STORE_UNAVAILABLE',
@@ -50,29 +53,30 @@ export interface StoreCheckOptions {
   readonly scratchName: string
 }
 
-/**
- * @param store rooted at the table
- * @returns whether the table can be read at all
- */
+/** Can the table be read at all? `empty`: there is no bucket yet, and the first run creates it. */
+export type Reach = 'reachable' | 'empty' | 'unreachable'
+
+/** @param store rooted at the table */
 export async function checkStore(
   checkup: Checkup,
   context: CheckContext,
   store: ObjectStore,
   { writes, scratchName }: StoreCheckOptions,
-): Promise<boolean> {
+): Promise<Reach> {
   const timeout = { timeoutMs: STEPS_MAX * context.timeoutMs }
   const listed = await checkup.run('list', signal => list(context, store, signal), timeout)
   const failure = listed === null ? (checkup.checks.at(-1)?.code ?? '') : ''
-  if (OUT_OF_REACH.has(failure) || listed?.value === 'no bucket') {
+  if (OUT_OF_REACH.has(failure)) {
     checkup.skip('put, get, delete and conditional put', 'the store cannot be reached')
-    return false
+    return 'unreachable'
   }
-  if (!writes) {
-    checkup.skip('put, delete and conditional put', '--no-write-probe')
-    return listed !== null
+  if (listed?.value === 'no bucket') {
+    checkup.skip('put, get, delete and conditional put', 'there is no bucket yet')
+    return 'empty'
   }
-  await checkObject(checkup, context, store, scratchName)
-  return true
+  if (writes) await checkObject(checkup, context, store, scratchName)
+  else checkup.skip('put, delete and conditional put', 'nothing is to be written')
+  return 'reachable'
 }
 
 async function list(
@@ -90,7 +94,8 @@ async function list(
     if (error.code === 'STORE_BUCKET_NOT_FOUND' && s3.createBucket) {
       return { value: 'no bucket', message: 'no bucket yet: the first run creates it' }
     }
-    if (await wantsPathStyle(s3, timeoutMs, signal)) {
+    // Who does not answer at all does not answer to another address either.
+    if (error.context.s3Code !== TIMED_OUT && (await wantsPathStyle(s3, timeoutMs, signal))) {
       throw new S3Error(
         'S3_PATH_STYLE',
         `the server at \`${s3.endpoint}\` does not know its buckets by host name: ${error.message}`,
@@ -129,7 +134,8 @@ async function checkObject(
   const { pipeline, runtime, timeoutMs } = context
   const timeout = { timeoutMs: STEPS_MAX * timeoutMs }
   const scratch = store.at(SCRATCH_FOLDER)
-  const key = `doctor-${scratchName}`
+  // What a doctor that died left is removed with the scratch of other proofs.
+  const key = `probe-doctor-${scratchName}`
   const body = Buffer.from(`written by stream-ingest doctor at ${new Date(runtime.now()).toISOString()}\n`)
   const put = await checkup.run(
     'put',

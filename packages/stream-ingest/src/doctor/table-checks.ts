@@ -57,7 +57,7 @@ export async function checkTable(
     return null
   }
   const snapshot = found.value
-  if (snapshot === null) return { state: null, layout: await checkNewColumns(checkup, pipeline) }
+  if (snapshot === null) return checkNewTable(checkup, pipeline)
   const [layout] = await Promise.all([
     checkColumns(checkup, context, snapshot, store.uri),
     checkFeatures(checkup, pipeline, snapshot, store.uri),
@@ -85,13 +85,13 @@ function unwanted(uri: string): DeltaError {
   )
 }
 
-/** Of a table that the first run creates; null where that has no columns to create it with. */
-async function checkNewColumns(checkup: Checkup, pipeline: PipelineConfig): Promise<TableLayout | null> {
+/** Has a table that the first run creates the columns to create it with? */
+export async function checkNewTable(checkup: Checkup, pipeline: PipelineConfig): Promise<TableFindings> {
   const found = await checkup.run('columns', async () => {
     const value = decodeLayout(pipeline, null)
     return { value, message: `${formatNumberOf(value.columns.length, 'column')} as configured` }
   })
-  return found?.value ?? null
+  return { state: null, layout: found?.value ?? null }
 }
 
 async function checkColumns(

@@ -184,7 +184,7 @@ Kafka     ✓ connect to broker:9092: plaintext  … ms
       const { skipped } = documentOf(outcome) as { skipped: { title: string; because: string }[] }
       assert.deepEqual(
         skipped.map(({ because }) => because),
-        ['--no-write-probe'],
+        ['nothing is to be written'],
       )
     }))
 

@@ -1,4 +1,5 @@
 /** `doctor` against the real S3 server, or what stands before it, and against directories: each broken in one way. */
+import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -58,6 +59,20 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
     exitCode: 66,
     stillPasses: KAFKA_IS_SOUND,
     run: { code: 'STORE_BUCKET_NOT_FOUND', retryable: false, exitCode: 66 },
+  },
+  {
+    name: 'a bucket that does not exist, where the first run creates it, and messages that fit no column',
+    breakIt: async ({ producer, topic }) => {
+      await producer.append(topic, 0, [{ value: 'no json' }])
+      return { s3: s3Section({ bucket: `new-${randomUUID()}`, create_bucket: true }) }
+    },
+    status: 'fail',
+    group: 'kafka',
+    code: 'RECORD_NOT_JSON',
+    message: /1 of the newest 4 messages do not fit/,
+    help: /correct `delta\.schema` or the producer/,
+    exitCode: 65,
+    stillPasses: [/^store list$/, /^table columns$/],
   },
   {
     name: 'a secret key that is wrong',
