@@ -57,6 +57,9 @@ export interface CheckOptions {
   readonly isOptional?: boolean
 }
 
+/** What to do about a failure, where more is known than its hint says. */
+export type HelpOf = (error: StreamIngestError) => string
+
 /** The checks of one group of one pipeline, in the order in which they began. */
 export class Checkup {
   readonly group: CheckGroup
@@ -64,13 +67,21 @@ export class Checkup {
   private readonly pipeline: string
   private readonly runtime: Runtime
   private readonly timeoutMs: number
+  private readonly helpOf: HelpOf
   private readonly slots: (Check | null)[] = []
 
-  constructor(group: CheckGroup, pipeline: string, runtime: Runtime, timeoutMs: number) {
+  constructor(
+    group: CheckGroup,
+    pipeline: string,
+    runtime: Runtime,
+    timeoutMs: number,
+    helpOf: HelpOf = error => error.hint,
+  ) {
     this.group = group
     this.pipeline = pipeline
     this.runtime = runtime
     this.timeoutMs = timeoutMs
+    this.helpOf = helpOf
   }
 
   /** Those that ended. */
@@ -94,7 +105,8 @@ export class Checkup {
     } catch (thrown) {
       const error = StreamIngestError.from(thrown)
       const status = options.isOptional === true ? 'warn' : 'fail'
-      outcome = { status, code: error.code as Check['code'], message: error.message, help: error.hint }
+      const code = error.code as Check['code']
+      outcome = { status, code, message: error.message, help: this.helpOf(error) }
     }
     const durationMs = Math.round(this.runtime.monotonicMs() - startedMs)
     this.slots[slot] = { group: this.group, pipeline: this.pipeline, title, ...outcome, durationMs }

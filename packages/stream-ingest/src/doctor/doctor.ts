@@ -17,7 +17,7 @@ import {
   removeEmptyDirectories,
   systemFreeBytes,
 } from './directory-checks.ts'
-import { checkKafka } from './kafka-checks.ts'
+import { checkKafka, kafkaHelp } from './kafka-checks.ts'
 import { checkStore, openImpatientStore, type Reach, SCRATCH_FOLDER } from './store-checks.ts'
 import { checkNewTable, checkTable } from './table-checks.ts'
 
@@ -71,7 +71,8 @@ async function diagnosePipeline(pipeline: PipelineConfig, options: DoctorOptions
   const wants = (group: CheckGroup): boolean => options.only?.has(group) ?? true
   const checkups = new Map<CheckGroup, Checkup>()
   const checkup = (group: CheckGroup): Checkup => {
-    const found = checkups.get(group) ?? new Checkup(group, pipeline.name, runtime, timeoutMs)
+    const helpOf = group === 'kafka' ? kafkaHelp(pipeline.kafka) : undefined
+    const found = checkups.get(group) ?? new Checkup(group, pipeline.name, runtime, timeoutMs, helpOf)
     checkups.set(group, found)
     return found
   }

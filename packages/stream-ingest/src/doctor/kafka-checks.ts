@@ -21,7 +21,7 @@ import {
 import type { RetryPolicy } from '../kafka/retry.ts'
 import { formatHours } from '../observe/format.ts'
 import type { CheckContext, TableFindings } from './check-context.ts'
-import type { Checkup } from './checkup.ts'
+import type { Checkup, HelpOf } from './checkup.ts'
 import { checkOffsets, checkOtherPipelines } from './offset-checks.ts'
 import { checkMessages, checkReading } from './reading-checks.ts'
 
@@ -37,6 +37,17 @@ const NO_RETRY: RetryPolicy = { attemptsMax: 1, baseDelayMs: 1, maxDelayMs: 1 }
 const GROUP_RETRY: RetryPolicy = { attemptsMax: 5, baseDelayMs: 200, maxDelayMs: 1_000 }
 /** A Fetch without data waits at the broker for this long. */
 const FETCH_WAIT_MS = 100
+
+/** A right that is missing, with the command of Kafka that grants it. */
+export function kafkaHelp({ bootstrapServers, sasl }: KafkaConfig): HelpOf {
+  return ({ code, hint, context }) => {
+    const { operation, resource, resourceName } = context
+    if (code !== 'KAFKA_AUTHORIZATION' || typeof resourceName !== 'string') return hint
+    const principal = sasl?.username ?? 'NAME'
+    const command = `kafka-acls.sh --bootstrap-server ${bootstrapServers[0]} --add --allow-principal User:${principal} --operation ${operation} --${resource} ${resourceName}`
+    return `${hint}: \`${command}\``
+  }
+}
 
 /** @param table resolves when the table was looked at: to what was found, or why nothing was */
 export async function checkKafka(

@@ -61,7 +61,7 @@ export function protocolError(errorCode: number, place: string, right: KafkaRigh
     const wanted = `\`${right.operation}\` on ${right.resource} \`${right.name}\``
     return new KafkaError('KAFKA_AUTHORIZATION', `the broker denied ${wanted}: ${name}`, {
       hint: `grant ${wanted} to this principal`,
-      context,
+      context: { ...context, operation: right.operation, resource: right.resource, resourceName: right.name },
     })
   }
   return new KafkaError('KAFKA_PROTOCOL', `the broker answered ${name} for ${place}`, {
