@@ -159,6 +159,11 @@ export const ERRORS = {
     exitCode: EXIT_CODES.unavailable,
     retryable: true,
   },
+  KAFKA_GROUP_IN_USE: {
+    title: 'consumers of another application are members of the group',
+    hint: 'give this pipeline its own `kafka.consumer_group`: the offsets of that group are theirs',
+    exitCode: EXIT_CODES.config,
+  },
   KAFKA_TOPIC_NOT_FOUND: {
     title: 'the topic does not exist',
     hint: 'create the topic, or correct `kafka.topic`',

@@ -188,7 +188,7 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
   }
   if (THROTTLED_CODES.has(name) || httpStatus === 429 || httpStatus === 503)
     return { code: 'STORE_THROTTLED' }
-  if (httpStatus === 403) return accessDenied(target)
+  if (httpStatus === 403) return accessDenied(target, error)
   if (CERTIFICATE_CODE.test(name)) {
     return {
       code: 'STORE_UNAVAILABLE',
@@ -221,7 +221,29 @@ function wrongRegion(failure: S3Failure, target: S3Target): Verdict {
   return { code: 'STORE_REGION', hint: `the bucket lives in \`${failure.region}\`, ${set}: set that region` }
 }
 
-function accessDenied(target: S3Target): Verdict {
+/** `User: arn:… is not authorized to perform: kms:GenerateDataKey on resource: arn:… with an explicit deny in a …` */
+const DENIED_ACTION =
+  /not authorized to perform: (?<action>[\w-]+:\w+)(?: on resource: "?(?<resource>[^\s"]+?)"?(?=\s|$))?/
+const EXPLICIT_DENY = /with an explicit deny in an? (?<policy>[\w -]+?policy|[\w -]+)/
+
+/** AWS says which action was refused, which may be one that the request leads to: of the key of encryption, for one. */
+function accessDenied(target: S3Target, error: unknown): Verdict {
+  const said = error instanceof Error ? error.message : ''
+  const { action, resource: named } = DENIED_ACTION.exec(said)?.groups ?? {}
+  const policy = EXPLICIT_DENY.exec(said)?.groups?.policy
+  if (policy !== undefined) {
+    const denied = action ?? S3_PERMISSIONS[target.action]
+    return {
+      code: 'STORE_ACCESS_DENIED',
+      hint: `a ${policy} denies ${denied} explicitly, whatever else allows it: change that policy`,
+    }
+  }
+  if (action !== undefined && action !== S3_PERMISSIONS[target.action]) {
+    return {
+      code: 'STORE_ACCESS_DENIED',
+      hint: `grant ${action} on ${named ?? 'the resource that is named'} to this identity`,
+    }
+  }
   const resource = `arn:aws:s3:::${target.bucket}`
   const permission = S3_PERMISSIONS[target.action]
   if (permission === 's3:ListBucket' || permission === 's3:CreateBucket') {

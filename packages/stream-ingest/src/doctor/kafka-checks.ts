@@ -8,7 +8,7 @@ import { KafkaError, type StreamIngestError } from '../error.ts'
 import { KafkaCluster } from '../kafka/cluster.ts'
 import { type BrokerConnection, formatAddress, parseAddress } from '../kafka/connection.ts'
 import { ADVERTISED_HINT, isConnectionFailure } from '../kafka/connection-failure.ts'
-import { assertMayCommit, fetchGroupOffsets } from '../kafka/group-offsets.ts'
+import { assertMayCommit, countGroupMembers, fetchGroupOffsets } from '../kafka/group-offsets.ts'
 import { createKafkaSource, type KafkaSource } from '../kafka/kafka-source.ts'
 import {
   assertLed,
@@ -19,9 +19,9 @@ import {
   topicRetentionMs,
 } from '../kafka/listener-probe.ts'
 import type { RetryPolicy } from '../kafka/retry.ts'
-import { formatHours } from '../observe/format.ts'
+import { formatHours, formatNumberOf } from '../observe/format.ts'
 import type { CheckContext, TableFindings } from './check-context.ts'
-import type { Checkup, HelpOf } from './checkup.ts'
+import type { Checkup, Found, HelpOf } from './checkup.ts'
 import { checkOffsets, checkOtherPipelines } from './offset-checks.ts'
 import { checkMessages, checkReading } from './reading-checks.ts'
 
@@ -261,7 +261,7 @@ async function checkGroup(checkup: Checkup, config: KafkaConfig, context: CheckC
   const { consumerGroup, topics } = config
   await checkup.run(
     `group ${consumerGroup}`,
-    async signal => {
+    async (signal): Promise<Found<null>> => {
       const cluster = new KafkaCluster(config, { ...sourceOptions(context), retry: GROUP_RETRY })
       const end = (): void => void cluster.close()
       signal.addEventListener('abort', end, { once: true })
@@ -270,7 +270,10 @@ async function checkGroup(checkup: Checkup, config: KafkaConfig, context: CheckC
         const targets = topics.map(topic => ({ topic, topicId: '', partition: 0 }))
         await fetchGroupOffsets(cluster, consumerGroup, targets)
         await assertMayCommit(cluster, consumerGroup, topics[0]!)
-        return { value: true, message: 'may describe and commit' }
+        const memberCount = (await countGroupMembers(cluster, consumerGroup)) ?? 0
+        if (memberCount === 0) return { value: null, message: 'may describe and commit' }
+        const message = `${formatNumberOf(memberCount, 'consumer')} of another kind ${memberCount === 1 ? 'is a member' : 'are members'} of the group: the broker takes no offsets of this pipeline for it`
+        return { value: null, warning: { code: 'KAFKA_GROUP_IN_USE', message } }
       } finally {
         await cluster.close()
       }

@@ -210,6 +210,12 @@ export class BrokerConnection {
     })
   }
 
+  /** Does the broker know this version of the API? */
+  knows({ key, version }: { readonly key: number; readonly version: number }): boolean {
+    const known = this.versions.get(key)
+    return known !== undefined && version >= known.min && version <= known.max
+  }
+
   /**
    * The newest of these versions of one API that the broker knows.
    * @throws KafkaError `KAFKA_BROKER_UNSUPPORTED` where it knows none
@@ -217,9 +223,9 @@ export class BrokerConnection {
   newest<Candidate extends { readonly key: number; readonly version: number }>(
     candidates: readonly [Candidate, ...Candidate[]] | readonly Candidate[],
   ): Candidate {
-    const known = this.versions.get(candidates[0]!.key)
-    const found = candidates.find(({ version }) => known && version >= known.min && version <= known.max)
+    const found = candidates.find(candidate => this.knows(candidate))
     if (found !== undefined) return found
+    const known = this.versions.get(candidates[0]!.key)
     const wanted = candidates.map(({ version }) => version).join(', ')
     const offered = known === undefined ? 'not at all' : `in versions ${known.min} to ${known.max}`
     throw new KafkaError(

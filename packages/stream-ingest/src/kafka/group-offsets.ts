@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { findCoordinatorV4, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import { describeGroupsV5, findCoordinatorV4, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
 import type { KafkaCluster } from './cluster.ts'
 import type { BrokerConnection } from './connection.ts'
 import { protocolError, protocolErrorName } from './kafka-failure.ts'
@@ -105,6 +105,19 @@ export async function assertMayCommit(cluster: KafkaCluster, groupId: string, to
     resource,
     name: resource === 'topic' ? topic : groupId,
   })
+}
+
+/**
+ * Consumers that are members of the group: while there are any, the broker takes nobody else's offsets for it.
+ *
+ * @returns null where the broker does not say
+ */
+export async function countGroupMembers(cluster: KafkaCluster, groupId: string): Promise<number | null> {
+  const connection = await findCoordinator(cluster, groupId)
+  if (!connection.knows(describeGroupsV5.api)) return null
+  const response = await connection.request(describeGroupsV5.api, [groupId], false)
+  const group = response.groups[0]
+  return group === undefined || group.errorCode !== 0 ? null : group.members.length
 }
 
 async function findCoordinator(cluster: KafkaCluster, groupId: string): Promise<BrokerConnection> {

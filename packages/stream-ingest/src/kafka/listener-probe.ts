@@ -149,6 +149,8 @@ export async function topicRetentionMs(
   connection: BrokerConnection,
   topic: string,
 ): Promise<number | null | undefined> {
+  // A broker may close the connection at a request that it does not know.
+  if (!connection.knows(describeConfigsV4.api)) return undefined
   try {
     const resources = [
       {

@@ -3,7 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { AclOperations, AclPermissionTypes, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka'
+import {
+  AclOperations,
+  AclPermissionTypes,
+  Consumer,
+  MessagesStreamModes,
+  ResourcePatternTypes,
+  ResourceTypes,
+} from '@platformatic/kafka'
 import { DeltaTable, openStore, systemRuntime } from '@stream-ingest/delta'
 import { CertificateAuthority } from '../../../../../scripts/stack/certificate.ts'
 import { type ConfigParts, SECRET, sound } from '../../cli/command-harness.ts'
@@ -425,6 +432,23 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
     title: /^group /,
     message: /^the broker denied `Describe` on group `group-/,
     help: /^grant `Describe` on group `group-/,
+    exitCode: 0,
+    stillPasses: [/^kafka messages$/],
+  },
+  {
+    name: 'a group that consumers of another application are members of',
+    breakIt: async ({ t, topic }) => {
+      const groupId = `used-${randomUUID()}`
+      const consumer = new Consumer({ clientId: 'another', groupId, bootstrapBrokers: [parts.kafka] })
+      t.after(() => consumer.close(true))
+      await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST })
+      return { kafka: { consumer_group: groupId } }
+    },
+    status: 'warn',
+    group: 'kafka',
+    code: 'KAFKA_GROUP_IN_USE',
+    message: /^1 consumer of another kind is a member of the group/,
+    help: /give this pipeline its own `kafka\.consumer_group`/,
     exitCode: 0,
     stillPasses: [/^kafka messages$/],
   },

@@ -22,6 +22,7 @@ export interface FrontAnswer {
   readonly status: number
   /** S3's code; the body of a HEAD is left out. */
   readonly code?: string
+  readonly message?: string
   readonly headers?: Readonly<Record<string, string>>
   /** XML within the error. */
   readonly extra?: string
@@ -143,7 +144,8 @@ function operationOf({ method, headers }: IncomingMessage, url: URL): FrontOpera
   return url.searchParams.has('list-type') ? 'list' : 'get'
 }
 
-function errorOf({ status, code = 'Injected', headers = {}, extra = '' }: FrontAnswer): Answer {
-  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>by the front</Message>${extra}</Error>`
+function errorOf(answer: FrontAnswer): Answer {
+  const { status, code = 'Injected', message = 'by the front', headers = {}, extra = '' } = answer
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message>${extra}</Error>`
   return { status, headers: { 'content-type': 'application/xml', ...headers }, body }
 }

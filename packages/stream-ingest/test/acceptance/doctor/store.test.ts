@@ -206,6 +206,49 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
     run: { code: 'STORE_ACCESS_DENIED', retryable: false, exitCode: 77 },
   },
   {
+    name: 'no right to the key of encryption',
+    breakIt: scene =>
+      behind(scene, {
+        answer: ({ operation }) =>
+          operation === 'put'
+            ? {
+                ...DENIED,
+                message:
+                  'User: arn:aws:iam::1:user/me is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:1:key/k because no identity-based policy allows the kms:GenerateDataKey action',
+              }
+            : null,
+      }),
+    status: 'fail',
+    group: 'store',
+    code: 'STORE_ACCESS_DENIED',
+    title: /^put$/,
+    message: /kms:GenerateDataKey/,
+    help: /^grant kms:GenerateDataKey on arn:aws:kms:us-east-1:1:key\/k to this identity$/,
+    exitCode: 77,
+    run: { code: 'STORE_ACCESS_DENIED', retryable: false, exitCode: 77 },
+  },
+  {
+    name: 'a bucket policy that denies to write',
+    breakIt: scene =>
+      behind(scene, {
+        answer: ({ operation }) =>
+          operation === 'put'
+            ? {
+                ...DENIED,
+                message:
+                  'User: arn:aws:iam::1:user/me is not authorized to perform: s3:PutObject on resource: "arn:aws:s3:::lake/x" with an explicit deny in a resource-based policy',
+              }
+            : null,
+      }),
+    status: 'fail',
+    group: 'store',
+    code: 'STORE_ACCESS_DENIED',
+    title: /^put$/,
+    message: /explicit deny/,
+    help: /^a resource-based policy denies s3:PutObject explicitly, whatever else allows it: change that policy$/,
+    exitCode: 77,
+  },
+  {
     name: 'no right to list',
     breakIt: scene => behind(scene, denying('list')),
     status: 'fail',
