@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { CertificateAuthority } from './certificate.ts'
 import { freePorts } from './free-port.ts'
 import { mavenClassPath, requireJava, runToSuccess } from './installation.ts'
 import { hasCoordinator } from './kafka-probe.ts'
@@ -21,18 +22,36 @@ import {
 
 export const KAFKA_USERNAME = 'alice'
 export const KAFKA_PASSWORD = 'alice-secret'
+/** No super user: access control lists hold for this one. */
+export const KAFKA_LIMITED_USERNAME = 'bob'
+export const KAFKA_LIMITED_PASSWORD = 'bob-secret'
 /** Above ten megabytes, so that a message of that size can be tested. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 const READY_TIMEOUT_MS = 120_000
 const CONFIG_FILE = 'server.properties'
+const AUTHORITY_FILE = 'authority.pem'
+/** The TLS listeners' certificate is for this address, and for no name. */
+const HOST = '127.0.0.1'
+/** What the listener for this fault tells clients to go to: reserved, so that nobody has it. */
+const MISADVERTISED_ADDRESS = 'kafka.invalid:9092'
 const LOG4J = fileURLToPath(new URL('kafka/log4j2.properties', import.meta.url))
 
 export interface KafkaServer {
   readonly name: 'Apache Kafka 4.4.0'
   /** `host:port` of the listener without authentication. */
   readonly bootstrapServers: string
-  /** `host:port` of the SASL_PLAINTEXT listener: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 for {@link KAFKA_USERNAME}. */
+  /**
+   * `host:port` of the SASL_PLAINTEXT listener: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 for {@link KAFKA_USERNAME} and
+   * {@link KAFKA_LIMITED_USERNAME}.
+   */
   readonly saslBootstrapServers: string
+  readonly sslBootstrapServers: string
+  /** The same users and mechanisms. */
+  readonly saslSslBootstrapServers: string
+  /** A plaintext listener whose broker advertises an address that cannot be reached. */
+  readonly misadvertisedBootstrapServers: string
+  /** A file with the certificate of the authority behind the TLS listeners, PEM. */
+  readonly authorityPath: string
   readonly process: ProcessIdentity
   readonly logPath: string
 }
@@ -46,18 +65,29 @@ export async function installKafka(): Promise<string> {
 /** Starts a new, empty broker with its data in `folder` and returns when it can be used. */
 export async function startKafka(options: { readonly folder: string }): Promise<KafkaServer> {
   const classPath = await installKafka()
-  const [port, saslPort, controllerPort] = (await freePorts(3)) as [number, number, number]
+  const [plaintext, sasl, ssl, saslSsl, misadvertised, controller] = (await freePorts(6)) as number[]
+  const ports = { plaintext, sasl, ssl, saslSsl, misadvertised } as ListenerPorts
   await mkdir(options.folder, { recursive: true })
   const configPath = join(options.folder, CONFIG_FILE)
   const config = serverProperties({
-    port,
-    saslPort,
-    controllerPort,
+    ports,
+    controllerPort: controller as number,
     dataFolder: join(options.folder, 'data'),
+    keyStorePath: await writeCertificates(options.folder),
   })
   await writeFile(configPath, config)
   await formatStorage(classPath, configPath)
-  return launch(classPath, configPath, port, saslPort)
+  return launch(classPath, configPath, ports)
+}
+
+/** An authority, and a certificate of it for the broker. Returns where the broker's key is. */
+async function writeCertificates(folder: string): Promise<string> {
+  const authority = new CertificateAuthority('stream-ingest test authority')
+  const { certificate, key } = authority.issue({ commonName: 'broker', hosts: [HOST] })
+  const keyStorePath = join(folder, 'broker.pem')
+  await writeFile(join(folder, AUTHORITY_FILE), authority.certificate)
+  await writeFile(keyStorePath, key + certificate + authority.certificate, { mode: 0o600 })
+  return keyStorePath
 }
 
 /**
@@ -69,19 +99,29 @@ export async function restartKafkaAfterCrash(kafka: KafkaServer): Promise<KafkaS
   await stopProcess(kafka.process)
   const classPath = await installKafka()
   const configPath = join(dirname(kafka.logPath), CONFIG_FILE)
-  return launch(classPath, configPath, portOf(kafka.bootstrapServers), portOf(kafka.saslBootstrapServers))
+  return launch(classPath, configPath, {
+    plaintext: portOf(kafka.bootstrapServers),
+    sasl: portOf(kafka.saslBootstrapServers),
+    ssl: portOf(kafka.sslBootstrapServers),
+    saslSsl: portOf(kafka.saslSslBootstrapServers),
+    misadvertised: portOf(kafka.misadvertisedBootstrapServers),
+  })
 }
 
 function portOf(server: string): number {
   return Number(server.slice(server.lastIndexOf(':') + 1))
 }
 
-async function launch(
-  classPath: string,
-  configPath: string,
-  port: number,
-  saslPort: number,
-): Promise<KafkaServer> {
+/** By what the listener is for. */
+interface ListenerPorts {
+  readonly plaintext: number
+  readonly sasl: number
+  readonly ssl: number
+  readonly saslSsl: number
+  readonly misadvertised: number
+}
+
+async function launch(classPath: string, configPath: string, ports: ListenerPorts): Promise<KafkaServer> {
   const server = await startProcess({
     command: 'java',
     args: [
@@ -96,11 +136,15 @@ async function launch(
     ],
     logPath: join(dirname(configPath), 'kafka.log'),
   })
-  await readyOrStopped(server, port)
+  await readyOrStopped(server, ports.plaintext)
   return {
     name: 'Apache Kafka 4.4.0',
-    bootstrapServers: `127.0.0.1:${port}`,
-    saslBootstrapServers: `127.0.0.1:${saslPort}`,
+    bootstrapServers: `${HOST}:${ports.plaintext}`,
+    saslBootstrapServers: `${HOST}:${ports.sasl}`,
+    sslBootstrapServers: `${HOST}:${ports.ssl}`,
+    saslSslBootstrapServers: `${HOST}:${ports.saslSsl}`,
+    misadvertisedBootstrapServers: `${HOST}:${ports.misadvertised}`,
+    authorityPath: join(dirname(configPath), AUTHORITY_FILE),
     process: { pid: server.pid, startTime: server.startTime },
     logPath: server.logPath,
   }
@@ -121,7 +165,10 @@ async function readyOrStopped(server: ManagedProcess, port: number): Promise<voi
 }
 
 async function formatStorage(classPath: string, configPath: string): Promise<void> {
-  const credential = `name=${KAFKA_USERNAME},password=${KAFKA_PASSWORD}`
+  const credentials = [
+    `name=${KAFKA_USERNAME},password=${KAFKA_PASSWORD}`,
+    `name=${KAFKA_LIMITED_USERNAME},password=${KAFKA_LIMITED_PASSWORD}`,
+  ]
   await runToSuccess('java', [
     '-XX:TieredStopAtLevel=1',
     '-XX:+UseSerialGC',
@@ -133,8 +180,10 @@ async function formatStorage(classPath: string, configPath: string): Promise<voi
     '--standalone',
     `--cluster-id=${clusterId()}`,
     `--config=${configPath}`,
-    `--add-scram=SCRAM-SHA-256=[${credential}]`,
-    `--add-scram=SCRAM-SHA-512=[${credential}]`,
+    ...credentials.flatMap(credential => [
+      `--add-scram=SCRAM-SHA-256=[${credential}]`,
+      `--add-scram=SCRAM-SHA-512=[${credential}]`,
+    ]),
   ])
 }
 
@@ -145,31 +194,65 @@ function clusterId(): string {
   return bytes.toString('base64url')
 }
 
+/** How clients of the listeners with SASL prove who they are. */
+function saslProperties(): Record<string, string> {
+  const security = 'org.apache.kafka.common.security'
+  const users = [
+    `user_${KAFKA_USERNAME}="${KAFKA_PASSWORD}"`,
+    `user_${KAFKA_LIMITED_USERNAME}="${KAFKA_LIMITED_PASSWORD}"`,
+  ]
+  const entries = ['sasl_plaintext', 'sasl_ssl'].flatMap(listener => [
+    [
+      `listener.name.${listener}.plain.sasl.jaas.config`,
+      `${security}.plain.PlainLoginModule required ${users.join(' ')};`,
+    ],
+    ...['scram-sha-256', 'scram-sha-512'].map(mechanism => [
+      `listener.name.${listener}.${mechanism}.sasl.jaas.config`,
+      `${security}.scram.ScramLoginModule required;`,
+    ]),
+  ])
+  return { 'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512', ...Object.fromEntries(entries) }
+}
+
 function serverProperties(broker: {
-  readonly port: number
-  readonly saslPort: number
+  readonly ports: ListenerPorts
   readonly controllerPort: number
   readonly dataFolder: string
+  readonly keyStorePath: string
 }): string {
-  const sasl = 'listener.name.sasl_plaintext'
-  const security = 'org.apache.kafka.common.security'
+  const { ports } = broker
+  const listeners = {
+    PLAINTEXT: { port: ports.plaintext, protocol: 'PLAINTEXT' },
+    SASL_PLAINTEXT: { port: ports.sasl, protocol: 'SASL_PLAINTEXT' },
+    SSL: { port: ports.ssl, protocol: 'SSL' },
+    SASL_SSL: { port: ports.saslSsl, protocol: 'SASL_SSL' },
+    MISADVERTISED: { port: ports.misadvertised, protocol: 'PLAINTEXT' },
+    CONTROLLER: { port: broker.controllerPort, protocol: 'PLAINTEXT' },
+  }
+  const addresses = Object.entries(listeners).map(([name, { port }]) => `${name}://${HOST}:${port}`)
+  const advertised = addresses
+    .filter(address => !address.startsWith('CONTROLLER'))
+    .map(address =>
+      address.startsWith('MISADVERTISED') ? `MISADVERTISED://${MISADVERTISED_ADDRESS}` : address,
+    )
   const entries: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'controller.quorum.bootstrap.servers': `127.0.0.1:${broker.controllerPort}`,
+    'controller.quorum.bootstrap.servers': `${HOST}:${broker.controllerPort}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
-    listeners: [
-      `PLAINTEXT://127.0.0.1:${broker.port}`,
-      `SASL_PLAINTEXT://127.0.0.1:${broker.saslPort}`,
-      `CONTROLLER://127.0.0.1:${broker.controllerPort}`,
-    ].join(),
-    'listener.security.protocol.map':
-      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    [`${sasl}.plain.sasl.jaas.config`]: `${security}.plain.PlainLoginModule required user_${KAFKA_USERNAME}="${KAFKA_PASSWORD}";`,
-    [`${sasl}.scram-sha-256.sasl.jaas.config`]: `${security}.scram.ScramLoginModule required;`,
-    [`${sasl}.scram-sha-512.sasl.jaas.config`]: `${security}.scram.ScramLoginModule required;`,
+    listeners: addresses.join(),
+    'advertised.listeners': advertised.join(),
+    'listener.security.protocol.map': Object.entries(listeners)
+      .map(([name, { protocol }]) => `${name}:${protocol}`)
+      .join(),
+    ...saslProperties(),
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': broker.keyStorePath,
+    // Whoever comes without a name may do everything, as before there were rules; a rule holds for the limited user.
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'allow.everyone.if.no.acl.found': true,
+    'super.users': `User:ANONYMOUS;User:${KAFKA_USERNAME}`,
     'log.dirs': broker.dataFolder,
 
     // One node: nothing to replicate to.

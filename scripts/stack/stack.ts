@@ -7,7 +7,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { KAFKA_PASSWORD, KAFKA_USERNAME, type KafkaServer, startKafka } from './kafka.ts'
+import {
+  KAFKA_LIMITED_PASSWORD,
+  KAFKA_LIMITED_USERNAME,
+  KAFKA_PASSWORD,
+  KAFKA_USERNAME,
+  type KafkaServer,
+  startKafka,
+} from './kafka.ts'
 import { removeFolderWhenKilled, stopProcess } from './managed-process.ts'
 import { installKernelReader, installReaders } from './reader-installation.ts'
 import { type S3Server, type S3ServerKind, startS3Server } from './s3-server.ts'
@@ -92,6 +99,12 @@ export function stackEnvironment(stack: Stack): Record<string, string> {
       SI_TEST_KAFKA_SASL: kafka.saslBootstrapServers,
       SI_TEST_KAFKA_SASL_USERNAME: KAFKA_USERNAME,
       SI_TEST_KAFKA_SASL_PASSWORD: KAFKA_PASSWORD,
+      SI_TEST_KAFKA_LIMITED_USERNAME: KAFKA_LIMITED_USERNAME,
+      SI_TEST_KAFKA_LIMITED_PASSWORD: KAFKA_LIMITED_PASSWORD,
+      SI_TEST_KAFKA_SSL: kafka.sslBootstrapServers,
+      SI_TEST_KAFKA_SASL_SSL: kafka.saslSslBootstrapServers,
+      SI_TEST_KAFKA_MISADVERTISED: kafka.misadvertisedBootstrapServers,
+      SI_TEST_KAFKA_AUTHORITY: kafka.authorityPath,
     }),
     ...(s3 && {
       SI_TEST_S3_ENDPOINT: s3.endpoint,

@@ -137,6 +137,33 @@ export const ERRORS = {
     hint: 'check `kafka.ssl` and `kafka.security_protocol`',
     exitCode: EXIT_CODES.unavailable,
   },
+  KAFKA_SECURITY_PROTOCOL: {
+    title: 'the listener speaks another security protocol than the configuration',
+    hint: 'set `kafka.security_protocol` to that of the listener, or name another listener in `kafka.bootstrap_servers`',
+    exitCode: EXIT_CODES.config,
+  },
+  KAFKA_ADVERTISED_LISTENER: {
+    title: 'a broker advertises an address that cannot be reached from here',
+    hint: 'correct `advertised.listeners` of the broker, or let this machine resolve and reach the address',
+    exitCode: EXIT_CODES.unavailable,
+    retryable: true,
+  },
+  KAFKA_BROKER_UNSUPPORTED: {
+    title: 'the broker does not know a request that is needed',
+    hint: 'use Apache Kafka 3.1 or newer, or a broker compatible with it',
+    exitCode: EXIT_CODES.unavailable,
+  },
+  KAFKA_NO_LEADER: {
+    title: 'nobody leads a partition',
+    hint: 'start the brokers that hold its replicas; an election passes by itself within seconds',
+    exitCode: EXIT_CODES.unavailable,
+    retryable: true,
+  },
+  KAFKA_GROUP_IN_USE: {
+    title: 'consumers of another application are members of the group',
+    hint: 'give this pipeline its own `kafka.consumer_group`: the offsets of that group are theirs',
+    exitCode: EXIT_CODES.config,
+  },
   KAFKA_TOPIC_NOT_FOUND: {
     title: 'the topic does not exist',
     hint: 'create the topic, or correct `kafka.topic`',
@@ -151,6 +178,11 @@ export const ERRORS = {
     title: 'the next offset is not in the topic any more',
     hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or reset the offsets',
     exitCode: EXIT_CODES.badData,
+  },
+  KAFKA_RETENTION_NEAR: {
+    title: 'the topic will soon delete messages that are not in the table',
+    hint: 'run the pipeline, or raise `retention.ms` of the topic',
+    exitCode: EXIT_CODES.temporary,
   },
   KAFKA_NO_OFFSET: {
     title: 'the table holds no offset and `auto_offset_reset` is `none`',
@@ -222,6 +254,31 @@ export const ERRORS = {
     hint: 'stop it first; or go on with --force: what it holds is dropped at its next commit, and it reads on from the new offsets',
     exitCode: EXIT_CODES.temporary,
   },
+  TABLE_TOPIC_TWICE: {
+    title: 'another pipeline writes the same topic to this table',
+    hint: 'stop one of the two, or give it a table of its own: each message is in the table once for each pipeline',
+    exitCode: EXIT_CODES.config,
+  },
+  TABLE_OTHER_WRITERS: {
+    title: 'a writer that may not put conditionally has changed this table on S3',
+    hint: 'have a bucket policy demand `s3:if-none-match` on `_delta_log/*.json`, or let that engine write to another table',
+    exitCode: EXIT_CODES.config,
+  },
+  TABLE_SMALL_FILES: {
+    title: 'most files of the table are small',
+    hint: 'run `stream-ingest optimize`, set `delta.optimize`, or commit less often (`processing.batch_timeout_ms`)',
+    exitCode: EXIT_CODES.negative,
+  },
+  TABLE_CHECKPOINT_BEHIND: {
+    title: 'the newest checkpoint of the table is old',
+    hint: 'run `stream-ingest checkpoint`, and look for the warnings about checkpoints in the log of `run`',
+    exitCode: EXIT_CODES.negative,
+  },
+  TABLE_VACUUM_DUE: {
+    title: 'the table keeps many files that are no part of it any more',
+    hint: 'run `stream-ingest vacuum`, or set `delta.vacuum`',
+    exitCode: EXIT_CODES.negative,
+  },
   PIPELINE_FENCED: {
     title: 'another process writes this pipeline',
     hint: 'stop the other process, or give this pipeline its own `kafka.consumer_group`',
@@ -229,6 +286,11 @@ export const ERRORS = {
     retryable: true,
   },
   // The object store (S3Client).
+  S3_PATH_STYLE: {
+    title: 'the server wants the bucket in the path, not in the host name',
+    hint: 'set `s3.force_path_style: true`',
+    exitCode: EXIT_CODES.config,
+  },
   S3_FAILED: { title: 'the object store refused', hint: 'see the cause', exitCode: EXIT_CODES.unavailable },
   // Everything else.
   LAMBDA_EVENT: {
@@ -240,6 +302,17 @@ export const ERRORS = {
     title: 'the Lambda invocation ran out of time',
     hint: 'raise the function’s timeout',
     exitCode: EXIT_CODES.temporary,
+    retryable: true,
+  },
+  CLOCK_SKEWED: {
+    title: 'the clocks of this machine and of the store differ',
+    hint: 'synchronise the clock of this machine (NTP): signatures, retention and freshness go by it',
+    exitCode: EXIT_CODES.config,
+  },
+  CHECK_TIMEOUT: {
+    title: 'a check did not come to an end in its time',
+    hint: 'look whether the server is busy or a firewall drops what it is sent; give more time with --timeout',
+    exitCode: EXIT_CODES.unavailable,
     retryable: true,
   },
   IO_FAILED: {

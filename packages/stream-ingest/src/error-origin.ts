@@ -120,9 +120,11 @@ function ofKafkaClient(error: Error): ErrorOrigin | null {
   }
   const known = KAFKA_BY_CODE[codeOf(error)]
   if (known === undefined) return null
-  // A handshake that failed is packed into a failure of the network.
   const inner = error.cause === undefined ? null : ofKafkaClient(error.cause as Error)
+  // A handshake that failed is packed into a failure of the network.
   if (inner?.code === 'KAFKA_AUTHENTICATION') return inner
+  // One that broke off says nothing of the credentials.
+  if (known.code === 'KAFKA_AUTHENTICATION' && inner?.code === 'KAFKA_UNREACHABLE') return inner
   return { kind: 'kafka', message: error.message, ...known }
 }
 

@@ -85,7 +85,8 @@ export abstract class StreamIngestError extends Error {
   }
 }
 
-function definitionOf(code: ErrorCode | DeltaErrorCode): ErrorDefinition {
+/** What the registry says of a code. */
+export function definitionOf(code: ErrorCode | DeltaErrorCode): ErrorDefinition {
   if (code in ERRORS) return ERRORS[code as ErrorCode]
   const deltaCode = code as DeltaErrorCode
   return { title: '', ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }

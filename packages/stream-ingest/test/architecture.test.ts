@@ -35,9 +35,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'observe',
     'error.ts',
   ],
-  cli: ['pipeline', 'config', 'observe', 'testing', 'error.ts'],
+  cli: ['pipeline', 'doctor', 'config', 'observe', 'testing', 'error.ts'],
   // A message as people see it: an event brings such.
   lambda: ['pipeline', 'config', 'observe', 'kafka/message-batch.ts', 'error.ts'],
+  // Looks at every part as the pipeline uses it.
+  doctor: ['pipeline', 'kafka', 'delta', 's3', ...CONFIG_MEANING, 'observe/format.ts', 'error.ts'],
   pipeline: [
     'kafka',
     'decode',

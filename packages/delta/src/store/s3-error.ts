@@ -64,6 +64,19 @@ const CREDENTIALS_CODES = new Set([
   'CredentialsProviderError',
   'TokenProviderError',
 ])
+/** What to do by the code, where it is more than the usual. */
+const CREDENTIALS_HINTS: Readonly<Record<string, string>> = {
+  SignatureDoesNotMatch:
+    'the secret access key is not the one of this access key id: check both, and that nothing between changes requests',
+  InvalidAccessKeyId: 'this access key id does not exist at this server: check it, and the endpoint',
+  InvalidClientTokenId: 'this access key id does not exist: check it, and the partition of AWS',
+  ExpiredToken: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  ExpiredTokenException: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  TokenRefreshRequired: 'the session has expired: sign in again, or let the AWS credential chain renew it',
+  InvalidToken: 'the session token does not belong to this access key: set all three, or none',
+  CredentialsProviderError:
+    'no credentials were found: set `s3.credentials`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give this machine a role',
+}
 const CLOCK_CODES = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture'])
 const REGION_CODES = new Set(['PermanentRedirect', 'TemporaryRedirect', 'IllegalLocationConstraintException'])
 const THROTTLED_CODES = new Set([
@@ -85,14 +98,16 @@ const UNAVAILABLE_CODES = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
   'ECONNABORTED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
   'EPIPE',
   'ETIMEDOUT',
+  'EHOSTDOWN',
   'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
   'ENETUNREACH',
   'EADDRNOTAVAIL',
 ])
+const NO_ADDRESS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 const CERTIFICATE_CODE = /^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH)/
 /** The other side speaks another protocol: TLS to a plain port, plain HTTP to a TLS port. */
 const PROTOCOL_CODE = /^(EPROTO$|HPE_|ERR_SSL_)/
@@ -160,7 +175,10 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
       hint: "correct this machine's clock: S3 accepts 15 minutes of difference",
     }
   }
-  if (CREDENTIALS_CODES.has(name) || httpStatus === 401) return { code: 'STORE_CREDENTIALS' }
+  if (CREDENTIALS_CODES.has(name) || httpStatus === 401) {
+    const hint = CREDENTIALS_HINTS[name]
+    return { code: 'STORE_CREDENTIALS', ...(hint === undefined ? {} : { hint }) }
+  }
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName') return { code: 'STORE_BUCKET_NOT_FOUND' }
   if (name === 'NotImplemented' || httpStatus === 501) {
     return { code: 'STORE_REQUEST_FAILED', hint: `the server does not implement ${target.action}` }
@@ -170,7 +188,7 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
   }
   if (THROTTLED_CODES.has(name) || httpStatus === 429 || httpStatus === 503)
     return { code: 'STORE_THROTTLED' }
-  if (httpStatus === 403) return accessDenied(target)
+  if (httpStatus === 403) return accessDenied(target, error)
   if (CERTIFICATE_CODE.test(name)) {
     return {
       code: 'STORE_UNAVAILABLE',
@@ -185,6 +203,12 @@ function judge(failure: S3Failure, error: unknown, target: S3Target): Verdict {
       hint: 'the endpoint does not speak this protocol: check `http` or `https`, and the port',
     }
   }
+  if (NO_ADDRESS_CODES.has(name)) {
+    return {
+      code: 'STORE_UNAVAILABLE',
+      hint: 'the name of the endpoint has no address: check the endpoint, the region and the name server; servers other than AWS often want the bucket in the path',
+    }
+  }
   if (UNAVAILABLE_CODES.has(name) || (httpStatus !== undefined && httpStatus >= 500)) {
     return { code: 'STORE_UNAVAILABLE' }
   }
@@ -197,7 +221,29 @@ function wrongRegion(failure: S3Failure, target: S3Target): Verdict {
   return { code: 'STORE_REGION', hint: `the bucket lives in \`${failure.region}\`, ${set}: set that region` }
 }
 
-function accessDenied(target: S3Target): Verdict {
+/** `User: arn:… is not authorized to perform: kms:GenerateDataKey on resource: arn:… with an explicit deny in a …` */
+const DENIED_ACTION =
+  /not authorized to perform: (?<action>[\w-]+:\w+)(?: on resource: "?(?<resource>[^\s"]+?)"?(?=\s|$))?/
+const EXPLICIT_DENY = /with an explicit deny in an? (?<policy>[\w -]+?policy|[\w -]+)/
+
+/** AWS says which action was refused, which may be one that the request leads to: of the key of encryption, for one. */
+function accessDenied(target: S3Target, error: unknown): Verdict {
+  const said = error instanceof Error ? error.message : ''
+  const { action, resource: named } = DENIED_ACTION.exec(said)?.groups ?? {}
+  const policy = EXPLICIT_DENY.exec(said)?.groups?.policy
+  if (policy !== undefined) {
+    const denied = action ?? S3_PERMISSIONS[target.action]
+    return {
+      code: 'STORE_ACCESS_DENIED',
+      hint: `a ${policy} denies ${denied} explicitly, whatever else allows it: change that policy`,
+    }
+  }
+  if (action !== undefined && action !== S3_PERMISSIONS[target.action]) {
+    return {
+      code: 'STORE_ACCESS_DENIED',
+      hint: `grant ${action} on ${named ?? 'the resource that is named'} to this identity`,
+    }
+  }
   const resource = `arn:aws:s3:::${target.bucket}`
   const permission = S3_PERMISSIONS[target.action]
   if (permission === 's3:ListBucket' || permission === 's3:CreateBucket') {

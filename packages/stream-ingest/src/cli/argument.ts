@@ -62,3 +62,13 @@ export function parseDuration(text: string): number {
   if (match === null) throw new InvalidArgumentError('expected a duration with its unit: 30s, 10m, 2h.')
   return Math.round(Number(match[1]) * DURATION_UNITS[match[2]!]!)
 }
+
+const DOCTOR_GROUPS = ['kafka', 'store', 'table', 'clock'] as const
+
+export function parseGroups(text: string): (typeof DOCTOR_GROUPS)[number][] {
+  return text.split(',').map(word => {
+    const group = DOCTOR_GROUPS.find(known => known === word.trim())
+    if (group === undefined) throw new InvalidArgumentError(`expected some of ${DOCTOR_GROUPS.join(', ')}.`)
+    return group
+  })
+}

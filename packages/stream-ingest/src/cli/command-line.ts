@@ -12,6 +12,7 @@ import {
   parseCount,
   parseCounts,
   parseDuration,
+  parseGroups,
   parsePosition,
   parseSize,
   parseStart,
@@ -74,11 +75,12 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
     .showSuggestionAfterError()
     .addHelpText(
       'after',
-      '\nFirst steps:\n  stream-ingest demo                 a table from generated events; needs no Kafka and no AWS\n  stream-ingest validate FILE        check a configuration\n  stream-ingest run FILE             ingest\n  stream-ingest read ./lake/events   look at the rows',
+      '\nFirst steps:\n  stream-ingest demo                 a table from generated events; needs no Kafka and no AWS\n  stream-ingest validate FILE        check a configuration\n  stream-ingest doctor FILE          is everything there that it needs\n  stream-ingest run FILE             ingest\n  stream-ingest read ./lake/events   look at the rows',
     )
   addDemo(program, io, setExitCode)
   addInit(program, io, setExitCode)
   addValidate(program, io, setExitCode)
+  addDoctor(program, io, setExitCode)
   addRun(program, io, setExitCode)
   addStatus(program, io, setExitCode)
   addTap(program, io, setExitCode)
@@ -141,6 +143,24 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
     .action(async (files: string[], options) => {
       const { validateCommand } = await import('./validate.ts')
       setExitCode(await validateCommand(files, options, io))
+    })
+}
+
+function addDoctor(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('doctor')
+    .description('ask Kafka, the store and the table whether everything is there, and say what to do')
+    .argument('[files...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--pipeline <name>', 'look at this pipeline only')
+    .option('--only <groups>', 'of kafka, store, table, clock: these only, comma-separated', parseGroups)
+    .option('--timeout <duration>', 'for each request; default: 5s', parseDuration)
+    .option('--no-write-probe', 'write nothing to the store, not even to scratch keys')
+    .option('--json', 'print one JSON document')
+    .action(async (files: string[], options) => {
+      const { doctorCommand } = await import('./doctor.ts')
+      const { timeout, ...rest } = options
+      const timeoutMs = timeout === undefined ? {} : { timeoutMs: timeout }
+      setExitCode(await doctorCommand(files, { ...rest, ...timeoutMs }, io))
     })
 }
 

@@ -70,6 +70,11 @@ export function planRows(
  */
 export function assertFitsTable(tableUri: string, fit: TableFit, state: TableState): void {
   assertKeepsOffsets(tableUri, state)
+  assertColumnsFit(tableUri, fit, state)
+}
+
+/** {@link assertFitsTable} for the columns alone. */
+export function assertColumnsFit(tableUri: string, fit: TableFit, state: TableState): void {
   const problems = [
     ...(fit.mergeSchema ? mergeProblems(fit, state) : columnProblems(fit.schema, state.schema)),
     ...nullProblems(state.schema, fit.schema, ''),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { listOffsetsV7, listOffsetsV8, listOffsetsV9, metadataV12 } from '@platformatic/kafka'
+import { metadataV12 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import {
@@ -11,13 +11,14 @@ import {
   BrokerConnection,
   createConnectionOptions,
   formatAddress,
+  LIST_OFFSETS_VERSIONS,
   parseAddress,
 } from './connection.ts'
-import { isConnectionFailure, mayPass, noneAnswers, protocolError } from './kafka-failure.ts'
+import { isConnectionFailure, noneAnswers, unreachableAsAdvertised } from './connection-failure.ts'
+import { mayPass, noLeader, protocolError, topicError } from './kafka-failure.ts'
 import type { TopicPartition } from './message-source.ts'
 import { backoffMs, type KafkaRuntime, type RetryPolicy } from './retry.ts'
 import type { Fetch } from './sasl.ts'
-import { suggestTopic } from './topic-suggestion.ts'
 
 export interface PartitionMetadata {
   readonly partition: number
@@ -130,7 +131,14 @@ export class KafkaCluster {
     if (address === undefined) {
       throw new KafkaError('KAFKA_UNREACHABLE', `broker ${nodeId} is not in the cluster's metadata`)
     }
-    return this.connect(address, purpose)
+    try {
+      return await this.connect(address, purpose)
+    } catch (error) {
+      // The address is the broker's own word, and in no configuration of ours.
+      throw isConnectionFailure(error)
+        ? unreachableAsAdvertised(error, nodeId, formatAddress(address))
+        : error
+    }
   }
 
   /** Names of all topics that this principal may see. */
@@ -153,8 +161,7 @@ export class KafkaCluster {
       const offsets = new Map<TopicPartition, bigint>()
       const byLeader = Map.groupBy(targets, target => this.leaderOf(target)?.leaderId ?? -1)
       const ask = async ([leaderId, group]: [number, TopicPartition[]]): Promise<void> => {
-        const place = `\`${group[0]!.topic}-${group[0]!.partition}\``
-        if (leaderId < 0) throw new KafkaError('KAFKA_PROTOCOL', `${place} has no leader`)
+        if (leaderId < 0) throw noLeader(group[0]!.topic, group[0]!.partition)
         const connection = await this.connectionTo(leaderId, 'control')
         const found = await this.askOffsets(connection, group, timestamp, isReadCommitted)
         for (const [target, offset] of found) offsets.set(target, offset)
@@ -196,7 +203,7 @@ export class KafkaCluster {
         timestamp,
       })),
     }))
-    const api = connection.newest([listOffsetsV9.api, listOffsetsV8.api, listOffsetsV7.api])
+    const api = connection.newest(LIST_OFFSETS_VERSIONS.map(version => version.api))
     const response = await connection.request(api, -1, isReadCommitted ? 1 : 0, topics)
     const offsets = new Map<TopicPartition, bigint>()
     for (const target of targets) {
@@ -223,12 +230,9 @@ export class KafkaCluster {
     const brokers = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
     const topics = new Map<string, TopicMetadata>()
     for (const { errorCode, name, topicId, partitions } of response.topics) {
-      if (errorCode !== 0) throw await this.topicError(errorCode, name ?? '')
+      if (errorCode !== 0) throw await topicError(errorCode, name ?? '', () => this.listTopics())
       if (topicId === NO_TOPIC_ID) {
-        throw new KafkaError('KAFKA_PROTOCOL', `the broker gives topic \`${name}\` no id`, {
-          retryable: false,
-          hint: 'use Apache Kafka 3.1 or newer',
-        })
+        throw new KafkaError('KAFKA_BROKER_UNSUPPORTED', `the broker gives topic \`${name}\` no id`)
       }
       const byNumber = partitions
         .map(({ partitionIndex, leaderId, leaderEpoch }) => ({
@@ -242,29 +246,6 @@ export class KafkaCluster {
     // A broker that answers and names no other is one that starts: what was known is better than nothing.
     if (brokers.size > 0) this.brokers = brokers
     this.topics = topics
-  }
-
-  private async topicError(errorCode: number, name: string): Promise<KafkaError> {
-    const error = protocolError(errorCode, `topic \`${name}\``, {
-      operation: 'Describe',
-      resource: 'topic',
-      name,
-    })
-    const isMissing =
-      error.context.errorName === 'UNKNOWN_TOPIC_OR_PARTITION' ||
-      error.context.errorName === 'INVALID_TOPIC_EXCEPTION'
-    if (!isMissing) return error
-    // A suggestion is worth one request; without the right to list, there is none.
-    const suggestion = suggestTopic(name, await this.listTopics().catch(() => []))
-    const hint = suggestion === null ? {} : { hint: `did you mean \`${suggestion}\`?` }
-    return new KafkaError(
-      'KAFKA_TOPIC_NOT_FOUND',
-      `topic \`${name}\` does not exist, or may not be described`,
-      {
-        ...hint,
-        context: { topic: name, suggestion },
-      },
-    )
   }
 
   /** Any broker that answers: open connections first, then the known brokers, then the bootstrap servers. */

@@ -14,11 +14,15 @@ import {
   fetchV15,
   fetchV16,
   fetchV17,
+  listOffsetsV7,
+  listOffsetsV8,
+  listOffsetsV9,
+  metadataV12,
 } from '@platformatic/kafka'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
+import { connectionError, handshakeError, isTlsFailure } from './connection-failure.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
-import { connectionError, handshakeError } from './kafka-failure.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
 export interface BrokerAddress {
@@ -62,6 +66,7 @@ export interface FetchRequest {
 
 /** Newest first. 13 is the first that names topics by id (Kafka 3.1). */
 const FETCH_VERSIONS = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13] as const
+export const LIST_OFFSETS_VERSIONS = [listOffsetsV9, listOffsetsV8, listOffsetsV7] as const
 
 /**
  * The library's options for a configuration.
@@ -116,7 +121,7 @@ export class BrokerConnection {
 
   /**
    * Connects, authenticates and asks which API versions the broker knows.
-   * @throws KafkaError `KAFKA_UNREACHABLE`, `KAFKA_TLS`, `KAFKA_AUTHENTICATION`
+   * @throws KafkaError `KAFKA_UNREACHABLE`, `KAFKA_TLS`, `KAFKA_AUTHENTICATION`, `KAFKA_SECURITY_PROTOCOL`
    */
   static async open(
     address: BrokerAddress,
@@ -128,7 +133,10 @@ export class BrokerConnection {
     const connection = new Connection(clientId, options)
     const broker = new BrokerConnection(address, connection)
     // Without a listener a late socket error would end the process; requests learn of it through their own callback.
-    connection.on('error', () => {})
+    let broken: unknown
+    connection.on('error', error => {
+      broken ??= error
+    })
     const onAbort = (): void => {
       void broker.close()
     }
@@ -147,7 +155,9 @@ export class BrokerConnection {
     } catch (error) {
       await broker.close()
       const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : null
-      throw handshakeError(error, formatAddress(address), reason, options.sasl?.mechanism)
+      // A server that does not like the certificate of this client says so after its own part of the handshake.
+      const thrown = isTlsFailure(broken) ? broken : error
+      throw handshakeError(thrown, formatAddress(address), reason, options.sasl?.mechanism)
     } finally {
       ended.removeEventListener('abort', onAbort)
     }
@@ -200,23 +210,38 @@ export class BrokerConnection {
     })
   }
 
+  /** Does the broker know this version of the API? */
+  knows({ key, version }: { readonly key: number; readonly version: number }): boolean {
+    const known = this.versions.get(key)
+    return known !== undefined && version >= known.min && version <= known.max
+  }
+
   /**
    * The newest of these versions of one API that the broker knows.
-   * @throws KafkaError `KAFKA_PROTOCOL` where it knows none
+   * @throws KafkaError `KAFKA_BROKER_UNSUPPORTED` where it knows none
    */
   newest<Candidate extends { readonly key: number; readonly version: number }>(
     candidates: readonly [Candidate, ...Candidate[]] | readonly Candidate[],
   ): Candidate {
-    const known = this.versions.get(candidates[0]!.key)
-    const found = candidates.find(({ version }) => known && version >= known.min && version <= known.max)
+    const found = candidates.find(candidate => this.knows(candidate))
     if (found !== undefined) return found
+    const known = this.versions.get(candidates[0]!.key)
     const wanted = candidates.map(({ version }) => version).join(', ')
     const offered = known === undefined ? 'not at all' : `in versions ${known.min} to ${known.max}`
     throw new KafkaError(
-      'KAFKA_PROTOCOL',
+      'KAFKA_BROKER_UNSUPPORTED',
       `broker \`${formatAddress(this.address)}\` speaks API ${candidates[0]!.key} ${offered}; needed is one of ${wanted}`,
-      { retryable: false, hint: 'use Apache Kafka 3.1 or newer, or a broker compatible with it' },
     )
+  }
+
+  /**
+   * Does the broker know all that reading a topic needs?
+   * @throws KafkaError `KAFKA_BROKER_UNSUPPORTED`
+   */
+  assertReadable(): void {
+    this.newest(FETCH_VERSIONS.map(version => version.api))
+    this.newest(LIST_OFFSETS_VERSIONS.map(version => version.api))
+    this.newest([metadataV12.api])
   }
 
   /** Ends the connection; whatever waits on it is rejected. Leaves neither socket nor timer. */

@@ -11,7 +11,13 @@ import { corruptBatch } from './batch-place.ts'
 import type { KafkaCluster } from './cluster.ts'
 import type { FetchRequest, FetchTarget } from './connection.ts'
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts'
-import { isRetryableProtocolError, mayPass, protocolError, protocolErrorName } from './kafka-failure.ts'
+import {
+  isRetryableProtocolError,
+  mayPass,
+  noLeader,
+  protocolError,
+  protocolErrorName,
+} from './kafka-failure.ts'
 import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
 import { passLostOffsets, resolveOutOfRange } from './offset-range.ts'
 import { PartitionReader, type QueuedChunk } from './partition-reader.ts'
@@ -388,7 +394,7 @@ export class Fetcher {
         this.checkIdentity(reader)
         reader.needsLeader = false
         if (this.leaderIdOf(reader) !== null) continue
-        this.noteFailure(reader, new KafkaError('KAFKA_PROTOCOL', `\`${reader.name}\` has no leader`))
+        this.noteFailure(reader, noLeader(reader.target.topic, reader.target.partition))
       }
       this.pump()
     }

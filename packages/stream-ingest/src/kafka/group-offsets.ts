@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { findCoordinatorV4, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import { describeGroupsV5, findCoordinatorV4, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
 import type { KafkaCluster } from './cluster.ts'
 import type { BrokerConnection } from './connection.ts'
-import { protocolError } from './kafka-failure.ts'
+import { protocolError, protocolErrorName } from './kafka-failure.ts'
 import type { TopicPartition } from './message-source.ts'
 
 /** Advisory: the caller is not to wait for it long. */
@@ -81,6 +81,43 @@ export async function commitGroupOffsets(
       })
     }
   }, COMMIT_ATTEMPTS_MAX)
+}
+
+/** No topic has it: a commit for it is held against the rights, and goes nowhere. */
+const NO_PARTITION = 2 ** 31 - 1
+const NO_SUCH_PARTITION = 'UNKNOWN_TOPIC_OR_PARTITION'
+
+/**
+ * May this principal commit offsets of this topic for the group? Changes nothing.
+ * @throws KafkaError `KAFKA_AUTHORIZATION` naming the right that is missing
+ */
+export async function assertMayCommit(cluster: KafkaCluster, groupId: string, topic: string): Promise<void> {
+  const connection = await findCoordinator(cluster, groupId)
+  const partition = { partitionIndex: NO_PARTITION, committedOffset: 0n, committedLeaderEpoch: -1 }
+  const topics = [{ name: topic, partitions: [{ ...partition, committedMetadata: null }] }]
+  const response = await connection.request(offsetCommitV8.api, groupId, NO_GENERATION, '', null, topics)
+  const errorCode = response.topics[0]?.partitions[0]?.errorCode ?? 0
+  const name = protocolErrorName(errorCode)
+  if (errorCode === 0 || name === NO_SUCH_PARTITION) return
+  const resource = name.startsWith('TOPIC') ? 'topic' : 'group'
+  throw protocolError(errorCode, `group \`${groupId}\``, {
+    operation: 'Read',
+    resource,
+    name: resource === 'topic' ? topic : groupId,
+  })
+}
+
+/**
+ * Consumers that are members of the group: while there are any, the broker takes nobody else's offsets for it.
+ *
+ * @returns null where the broker does not say
+ */
+export async function countGroupMembers(cluster: KafkaCluster, groupId: string): Promise<number | null> {
+  const connection = await findCoordinator(cluster, groupId)
+  if (!connection.knows(describeGroupsV5.api)) return null
+  const response = await connection.request(describeGroupsV5.api, [groupId], false)
+  const group = response.groups[0]
+  return group === undefined || group.errorCode !== 0 ? null : group.members.length
 }
 
 async function findCoordinator(cluster: KafkaCluster, groupId: string): Promise<BrokerConnection> {

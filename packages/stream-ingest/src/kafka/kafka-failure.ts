@@ -1,15 +1,19 @@
 /**
- * What the transport library or a broker reports, as errors of ours.
+ * What a broker answers, as errors of ours.
  *
  * @module
  */
 import { protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka'
 import { KafkaError, StreamIngestError } from '../error.ts'
+import { suggestTopic } from './topic-suggestion.ts'
 
 /** The broker's code as the name that Kafka's documentation uses. */
 export function protocolErrorName(errorCode: number): string {
   return protocolErrorsCodesById[errorCode] ?? `error ${errorCode}`
 }
+
+/** What a broker answers about a topic that is not there. */
+const MISSING_TOPIC: ReadonlySet<string> = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION'])
 
 /** Errors that say "ask the metadata again": the leader moved, or is being elected. */
 const STALE_METADATA: ReadonlySet<string> = new Set([
@@ -57,7 +61,7 @@ export function protocolError(errorCode: number, place: string, right: KafkaRigh
     const wanted = `\`${right.operation}\` on ${right.resource} \`${right.name}\``
     return new KafkaError('KAFKA_AUTHORIZATION', `the broker denied ${wanted}: ${name}`, {
       hint: `grant ${wanted} to this principal`,
-      context,
+      context: { ...context, operation: right.operation, resource: right.resource, resourceName: right.name },
     })
   }
   return new KafkaError('KAFKA_PROTOCOL', `the broker answered ${name} for ${place}`, {
@@ -66,89 +70,35 @@ export function protocolError(errorCode: number, place: string, right: KafkaRigh
   })
 }
 
-/** Node's and OpenSSL's codes of a handshake that failed for good. */
-const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/
-
 /**
- * A connection that could not be made, or was lost.
- * @param server `host:port`
- * @param mechanism of SASL, where it is in use
+ * What the metadata says of a topic that it does not describe.
+ * @param existing names of the topics that there are, asked for a suggestion only
  */
-export function connectionError(thrown: unknown, server: string, mechanism?: string): StreamIngestError {
-  const causes = [...causeChain(thrown)]
-  // A token that could not be had, a package that is missing: said already.
-  const ours = causes.find(cause => cause instanceof StreamIngestError)
-  if (ours !== undefined) return ours
-  const inner = causes.at(-1)
-  const reason = inner === undefined ? 'unknown' : describe(inner)
-  const context = { server }
-  if (causes.some(isAuthentication)) {
-    const by = mechanism === undefined ? '' : ` (${mechanism})`
-    const message = `broker \`${server}\` refused the credentials${by}: ${reason}`
-    return new KafkaError('KAFKA_AUTHENTICATION', message, {
-      context: { ...context, mechanism },
-      cause: thrown,
-    })
-  }
-  const tls = causes.find(cause => TLS_CODE.test(codeOf(cause)) || /TLS/.test(messageOf(cause)))
-  if (tls !== undefined) {
-    return new KafkaError('KAFKA_TLS', `TLS with broker \`${server}\` failed: ${describe(tls)}`, {
-      context,
-      cause: thrown,
-    })
-  }
-  return unreachable(server, reason, thrown)
-}
-
-/** What the system says of a server to which there is no connection at all. */
-const NO_CONNECTION: ReadonlySet<string> = new Set([
-  'EADDRNOTAVAIL',
-  'EAI_AGAIN',
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'ETIMEDOUT',
-])
-
-/**
- * A server that was reached but did not answer as a broker does: another protocol, or another listener of Kafka.
- * @param reason in place of what the transport says
- * @param mechanism of SASL, where it is in use
- */
-export function handshakeError(
-  thrown: unknown,
-  server: string,
-  reason: string | null,
-  mechanism?: string,
-): StreamIngestError {
-  const error = connectionError(thrown, server, mechanism)
-  if (!isConnectionFailure(error)) return error
-  const causes = [...causeChain(error)]
-  if (causes.some(cause => NO_CONNECTION.has(codeOf(cause)))) return error
-  const said = reason ?? 'it closed the connection before it answered'
-  return new KafkaError('KAFKA_UNREACHABLE', `\`${server}\` does not answer as a Kafka broker: ${said}`, {
-    hint: 'check that the port is one of Kafka, and that `kafka.security_protocol` is the one of this listener',
-    context: { servers: server },
-    cause: thrown,
+export async function topicError(
+  errorCode: number,
+  name: string,
+  existing: () => Promise<readonly string[]>,
+): Promise<KafkaError> {
+  const error = protocolError(errorCode, `topic \`${name}\``, {
+    operation: 'Describe',
+    resource: 'topic',
+    name,
   })
+  if (!MISSING_TOPIC.has(String(error.context.errorName))) return error
+  // A suggestion is worth one request; without the right to list, there is none.
+  const suggestion = suggestTopic(name, await existing().catch(() => []))
+  const hint = suggestion === null ? {} : { hint: `did you mean \`${suggestion}\`?` }
+  return new KafkaError(
+    'KAFKA_TOPIC_NOT_FOUND',
+    `topic \`${name}\` does not exist, or may not be described`,
+    { ...hint, context: { topic: name, suggestion } },
+  )
 }
 
-function unreachable(server: string, reason: string, cause: unknown): KafkaError {
-  return new KafkaError('KAFKA_UNREACHABLE', `no answer from \`${server}\`: ${reason}`, {
-    context: { servers: server },
-    cause,
-  })
-}
-
-/** None of several servers answers; what each of them said is in the message. */
-export function noneAnswers(servers: readonly string[], failures: readonly KafkaError[]): KafkaError {
-  const said = failures.map(({ message }) => message).join('; ')
-  const names = servers.map(server => `\`${server}\``).join(', ')
-  return new KafkaError('KAFKA_UNREACHABLE', `none of ${names} answers: ${said}`, {
-    context: { servers: servers.join(',') },
-    cause: failures.at(-1),
+/** Nobody leads the partition: its replicas are down, or an election is under way. */
+export function noLeader(topic: string, partition: number): KafkaError {
+  return new KafkaError('KAFKA_NO_LEADER', `\`${topic}-${partition}\` has no leader`, {
+    context: { topic, partition },
   })
 }
 
@@ -159,40 +109,4 @@ export function noneAnswers(servers: readonly string[], failures: readonly Kafka
 export function mayPass(error: unknown): boolean {
   if (!(error instanceof StreamIngestError)) return false
   return error.isRetryable() || error.code === 'KAFKA_TOPIC_NOT_FOUND'
-}
-
-/** Is this a failure of the network, so that another connection may do better? */
-export function isConnectionFailure(error: unknown): error is KafkaError {
-  return error instanceof KafkaError && error.code === 'KAFKA_UNREACHABLE'
-}
-
-function isAuthentication(error: unknown): boolean {
-  if (codeOf(error) === 'PLT_KFK_AUTHENTICATION') return true
-  const name = (error as { apiId?: string }).apiId
-  return name === 'SASL_AUTHENTICATION_FAILED' || name === 'UNSUPPORTED_SASL_MECHANISM'
-}
-
-/** The error, its causes and, for an aggregate, its first member: outermost first. Bounded, as causes may loop. */
-function* causeChain(thrown: unknown): Generator<unknown> {
-  const CAUSES_MAX = 10
-  let current = thrown
-  for (let depth = 0; depth < CAUSES_MAX && current instanceof Error; depth++) {
-    yield current
-    current = current.cause ?? (current as Partial<AggregateError>).errors?.[0]
-  }
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown }).code ?? '')
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function describe(error: unknown): string {
-  const detail = (error as { serverErrorMessage?: string | null }).serverErrorMessage
-  const code = codeOf(error)
-  const text = detail || messageOf(error)
-  return code === '' || code.startsWith('PLT_') || text.includes(code) ? text : `${text} (${code})`
 }

@@ -5,7 +5,7 @@
  */
 import type { ConnectionOptions } from '@platformatic/kafka'
 import type { SaslConfig } from '../config/ingest-config.ts'
-import { ConfigError, KafkaError } from '../error.ts'
+import { ConfigError, KafkaError, StreamIngestError } from '../error.ts'
 
 export type SaslOptions = NonNullable<ConnectionOptions['sasl']>
 
@@ -13,6 +13,7 @@ export type SaslOptions = NonNullable<ConnectionOptions['sasl']>
 const MSK_SIGNER_PACKAGE = 'aws-msk-iam-sasl-signer-js'
 
 const TOKEN_REQUEST_TIMEOUT_MS = 10_000
+const TOO_MANY_REQUESTS = 429
 
 /** Fetches a URL; the global `fetch` fits. An argument, so that tests stay on the machine. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -86,20 +87,34 @@ async function requestToken(config: SaslConfig, endpoint: string, fetchUrl: Fetc
     body: form.toString(),
     signal: AbortSignal.timeout(TOKEN_REQUEST_TIMEOUT_MS),
   }).catch((error: unknown) => {
-    throw tokenError(endpoint, (error as Error).message, error)
+    // An endpoint that is away for a moment says nothing about the credentials.
+    throw tokenError(endpoint, reasonOf(error), { retryable: true, cause: error })
   })
   // The body may echo the credentials: it stays out of the message.
-  if (!response.ok) throw tokenError(endpoint, `it answered ${response.status}`)
+  if (!response.ok) {
+    const retryable = response.status >= 500 || response.status === TOO_MANY_REQUESTS
+    throw tokenError(endpoint, `it answered ${response.status}`, { retryable })
+  }
   const body: unknown = await response.json().catch(() => null)
   const token = (body as { access_token?: unknown } | null)?.access_token
   if (typeof token !== 'string') throw tokenError(endpoint, 'its answer holds no `access_token`')
   return token
 }
 
-function tokenError(endpoint: string, reason: string, cause?: unknown): KafkaError {
+/** `fetch failed` says nothing; what is below it does. */
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error
+  return cause instanceof Error && cause.message !== '' ? cause.message : message
+}
+
+function tokenError(
+  endpoint: string,
+  reason: string,
+  options: { readonly retryable?: boolean; readonly cause?: unknown } = {},
+): KafkaError {
   return new KafkaError('KAFKA_AUTHENTICATION', `no token from \`${endpoint}\`: ${reason}`, {
     hint: 'check `kafka.sasl.token_endpoint`, `client_id` and `client_secret`',
-    cause,
+    ...options,
   })
 }
 
@@ -120,6 +135,7 @@ async function signMskToken(region: string, loadSigner: () => Promise<MskSigner>
   } catch (error) {
     throw new KafkaError('KAFKA_AUTHENTICATION', `no token for MSK: ${(error as Error).message}`, {
       hint: 'give the process AWS credentials (its role, a profile, AWS_ACCESS_KEY_ID) that may `kafka-cluster:Connect`',
+      retryable: StreamIngestError.from(error).isRetryable(),
       cause: error,
     })
   }

@@ -40,6 +40,12 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(ms / DAY_MS)} d ${Math.floor((ms % DAY_MS) / HOUR_MS)} h`
 }
 
+/** `7 d`, `36 h`, `0.5 h`: how long something is kept. */
+export function formatHours(ms: number): string {
+  const hours = ms / HOUR_MS
+  return hours >= 48 ? `${Number((hours / 24).toFixed(1))} d` : `${Number(hours.toFixed(2))} h`
+}
+
 /** `2026-11-22 14:02:10 UTC` */
 export function formatTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`

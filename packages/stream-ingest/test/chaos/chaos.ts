@@ -28,7 +28,7 @@ const SLEEP_MS_MAX = 10_000
 const EXPECTED_FAILURES =
   /^(STORE_UNAVAILABLE|STORE_THROTTLED|DELTA_COMMIT_UNKNOWN|DELTA_COMMIT_CONTENTION|PIPELINE_FENCED)$/
 /** At the first contact a broker that is away is said at once; who is at work rides it out. */
-const EXPECTED_AT_START = /^(KAFKA_UNREACHABLE|KAFKA_PROTOCOL)$/
+const EXPECTED_AT_START = /^(KAFKA_UNREACHABLE|KAFKA_PROTOCOL|KAFKA_NO_LEADER)$/
 
 /** What a lake looks like to a process: the section of its configuration, and its environment. */
 export interface Lake {

@@ -100,7 +100,7 @@ const REFUSALS: Readonly<Record<string, FakeS3Options & { readonly expected: Exp
       exitCode: 77,
       code: 'STORE_CREDENTIALS',
       message: /InvalidAccessKeyId \(HTTP 403\)/,
-      hint: /check the access key, the secret and the session token/,
+      hint: /this access key id does not exist/,
     },
   },
   'a secret key that is wrong': {
@@ -109,12 +109,17 @@ const REFUSALS: Readonly<Record<string, FakeS3Options & { readonly expected: Exp
       exitCode: 77,
       code: 'STORE_CREDENTIALS',
       message: /SignatureDoesNotMatch \(HTTP 403\)/,
-      hint: /check the access key, the secret and the session token/,
+      hint: /the secret access key is not the one of this access key id/,
     },
   },
   'a session that has expired': {
     faults: refusing(400, 'ExpiredToken'),
-    expected: { exitCode: 77, code: 'STORE_CREDENTIALS', message: /ExpiredToken/, hint: /session token/ },
+    expected: {
+      exitCode: 77,
+      code: 'STORE_CREDENTIALS',
+      message: /ExpiredToken/,
+      hint: /session has expired/,
+    },
   },
   'a server that asks to slow down, for good': {
     faults: refusing(503, 'SlowDown'),

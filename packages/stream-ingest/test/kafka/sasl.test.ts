@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import { describe, test } from 'node:test'
 import { type SaslConfig, Secret } from '../../src/config/ingest-config.ts'
+import type { KafkaError } from '../../src/error.ts'
 import { createConnectionOptions } from '../../src/kafka/connection.ts'
 import { createSaslOptions, type MskSigner } from '../../src/kafka/sasl.ts'
 import { kafkaConfig } from './kafka-fixture.ts'
@@ -96,6 +97,36 @@ describe('createSaslOptions', () => {
         await assert.rejects(tokenOf(oauth(url)), /its answer holds no `access_token`/)
       },
     )
+  })
+
+  for (const [status, retryable] of [
+    [400, false],
+    [429, true],
+    [503, true],
+  ] as const) {
+    test(`an endpoint that answers ${status} is ${retryable ? '' : 'not '}asked again`, async () => {
+      const answer: RequestListener = (_request, response) => {
+        response.statusCode = status
+        response.end()
+      }
+      await withTokenEndpoint(answer, async url => {
+        await assert.rejects(tokenOf(oauth(url)), (error: KafkaError) => error.isRetryable() === retryable)
+      })
+    })
+  }
+
+  test('an endpoint that is away is asked again, and what the system said is in the message', async () => {
+    let gone = ''
+    await withTokenEndpoint(
+      (_request, response) => response.end(),
+      async url => {
+        gone = url
+      },
+    )
+    await assert.rejects(tokenOf(oauth(gone)), (error: KafkaError) => {
+      assert.match(error.message, /ECONNREFUSED/)
+      return error.isRetryable()
+    })
   })
 
   const msk: SaslConfig = { mechanism: 'aws_msk_iam', region: 'eu-central-1' }
