@@ -14,7 +14,9 @@ import { IngestConfig } from '../../src/config/config.ts'
 import type { PipelineConfig } from '../../src/config/ingest-config.ts'
 import type { CompressionCodec } from '../../src/kafka/compression.ts'
 import { subscribe } from '../../src/observe/event.ts'
+import { replayQuarantine } from '../../src/pipeline/quarantine-replay.ts'
 import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
+import { S3Client } from '../../src/s3/s3-client.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 
 /** Scenarios in `npm test`; `SIMULATION_SEEDS=1000` for a long run, `SIMULATION_SEED=n` to repeat one. */
@@ -25,6 +27,8 @@ const ROUNDS = 6
 const SCENARIO_MAX_MS = 120_000
 /** Of the records: so many are bad, and as many again doubtful. */
 const POISON_SHARE = 0.05
+/** Of those who run at once: replays in place of runs. */
+const REPLAY_SHARE = 0.3
 const CODECS: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** Mulberry32: a seed gives a scenario, as far as the event loop keeps the order of what is ready at once. */
@@ -176,6 +180,24 @@ class Scenario {
     for (const { error } of failures) this.assertExpectedFailure(error)
   }
 
+  /** Takes back what fits, a few records at a time. */
+  async replay(isStrict: boolean): Promise<void> {
+    const config = pipelineConfig({ batchSize: 60, checkpointInterval: 1 + this.pick(5), isStrict })
+    const lake = new S3Client(config.s3, {
+      runtime: this.runtime,
+      processing: config.processing,
+      store: this.store,
+    })
+    try {
+      const result = await replayQuarantine(config, lake, this.runtime, { batchRecords: 1 + this.pick(8) })
+      assert.equal(result.tried, result.replayed + result.misfits)
+      met.replayed += result.replayed
+    } catch (error) {
+      met.replaysFailed++
+      this.assertExpectedFailure(error)
+    }
+  }
+
   /** Dead processes and stores that do not answer are part of the scenario; anything else is a bug. */
   private assertExpectedFailure(error: unknown): void {
     for (let at = error; at instanceof Error; at = at.cause) {
@@ -184,10 +206,16 @@ class Scenario {
     throw error
   }
 
-  /** Each record is once in the table or, if it is a bad one, in its quarantine. */
+  /** Each record is once in the table or, if it is a bad one, waits in its quarantine. */
   async assertExactlyOnce(): Promise<void> {
     const rows = await this.places('t')
     const quarantined = await this.places('t_quarantine')
+    const marked = await this.places('t_quarantine', true)
+    assert.deepEqual(
+      marked.filter(place => this.poison.has(place)),
+      [],
+      'a bad record counts as replayed',
+    )
     const all = this.expected.flatMap((offsets, partition) =>
       [...offsets].map(offset => `${partition}@${offset}`),
     )
@@ -201,15 +229,26 @@ class Scenario {
     assert.deepEqual(sound, [], 'a sound record is in the quarantine')
   }
 
-  private async places(table: string): Promise<string[]> {
+  /** Of the table's rows, or of those of the quarantine that wait, or that were replayed. */
+  private async places(table: string, replayed = false): Promise<string[]> {
     const snapshot = await loadSnapshot(this.store.at(table))
     const places: string[] = []
     if (snapshot === null) return places
-    const columns = table === 't' ? ['_kafka_partition', '_kafka_offset'] : ['partition', 'offset']
+    const isTable = table === 't'
+    const place = isTable ? ['_kafka_partition', '_kafka_offset'] : ['partition', 'offset']
+    const columns = isTable ? place : [...place, 'replayed_at']
     for await (const rows of scanTable(snapshot, { columns })) {
-      for (const row of rows) places.push(columns.map(column => String(row[column])).join('@'))
+      for (const row of rows) {
+        if (isTable || (row.replayed_at !== null) === replayed)
+          places.push(place.map(column => String(row[column])).join('@'))
+      }
     }
     return places
+  }
+
+  /** What a schema takes that is not strict is in the table. */
+  async assertAllReplayed(): Promise<void> {
+    assert.deepEqual((await this.places('t_quarantine')).sort(), [...this.poison].sort())
   }
 
   async assertSound(): Promise<void> {
@@ -242,18 +281,21 @@ processing: { batch_size: ${options.batchSize}, batch_timeout_ms: 1000, on_bad_r
   return pipeline!
 }
 
+/** Scenarios in which nobody fails, is fenced or replays would prove nothing. */
+const met = { commits: 0, fenced: 0, failed: 0, quarantined: 0, replayed: 0, replaysFailed: 0 }
+
 suite('whatever fails, and however many run, each message is in the table once', () => {
-  const met = { commits: 0, fenced: 0, failed: 0 }
   const subscriptions = [
     subscribe('commit:committed', () => met.commits++),
     subscribe('commit:conflicted', () => met.fenced++),
+    subscribe('quarantine:committed', () => met.quarantined++),
     subscribe('pipeline:failed', () => met.failed++),
   ]
   after(() => {
     for (const end of subscriptions) end()
-    // Scenarios in which nobody fails and nobody is fenced would prove nothing.
-    if (ONLY_SEED === undefined)
-      assert(met.commits > 100 && met.fenced > 10 && met.failed > 10, JSON.stringify(met))
+    if (ONLY_SEED !== undefined) return
+    assert(met.commits > 100 && met.fenced > 10 && met.failed > 10, JSON.stringify(met))
+    assert(met.quarantined > 100 && met.replayed > 10 && met.replaysFailed > 5, JSON.stringify(met))
   })
   const seeds =
     ONLY_SEED === undefined ? Array.from({ length: SEED_COUNT }, (_, i) => i + 1) : [Number(ONLY_SEED)]
@@ -266,9 +308,12 @@ suite('whatever fails, and however many run, each message is in the table once',
         scenario.isFaulty = round > 0
         const processes = 1 + scenario.pick(3)
         await Promise.all(
-          Array.from({ length: processes }, () =>
-            round === 0 ? scenario.runProcess(false) : scenario.runProcess(),
-          ),
+          Array.from({ length: processes }, () => {
+            if (round === 0) return scenario.runProcess(false)
+            return scenario.random() < REPLAY_SHARE
+              ? scenario.replay(scenario.random() < 0.5)
+              : scenario.runProcess()
+          }),
         )
         scenario.isFaulty = false
         if (scenario.random() < 0.5) scenario.store.deliverLateWrites()
@@ -277,7 +322,11 @@ suite('whatever fails, and however many run, each message is in the table once',
       await scenario.runProcess()
       scenario.store.deliverLateWrites()
       await scenario.runProcess()
+      await scenario.replay(true)
       await scenario.assertExactlyOnce()
+      await scenario.replay(false)
+      await scenario.assertExactlyOnce()
+      await scenario.assertAllReplayed()
       await scenario.assertSound()
     })
   }
