@@ -9,9 +9,12 @@
  *     in the quarantine   txn <series>           the last number that was taken
  *                         txn <series>-settled   up to here, every number that rows still bear counts
  *     in the table        txn <series>           the number named last
+ *                         txn <series>-floor     where the table was replaced: the number that began it anew
  *
  * A step first settles: the number that the table names counts, those between it and the settled ones are void, and their
  * rows are taken out. So at any time a number counts where it is settled, or is the one that the table names.
+ *
+ * A commit that replaces the table takes its quarantine with it: beside a number it names a floor, below which none counts.
  *
  * There are two kinds of series. `attempts`: of the records that one topic partition puts into the quarantine, one number
  * for each epoch that has any. `replays`: of a pipeline, one number for each batch of records that go back into the table.
@@ -35,11 +38,16 @@ export function settledAppId(series: string): string {
   return `${series}-settled`
 }
 
+export function floorAppId(series: string): string {
+  return `${series}-floor`
+}
+
 /** Where a series stands. Zero: nothing yet. */
 export interface SeriesNumbers {
   readonly taken: bigint
   readonly settled: bigint
   readonly named: bigint
+  readonly floor: bigint
 }
 
 /**
@@ -51,12 +59,13 @@ export function readSeries(series: string, quarantine: Txns, table: Txns): Serie
     taken: quarantine.get(series)?.version ?? 0n,
     settled: quarantine.get(settledAppId(series))?.version ?? 0n,
     named: table.get(series)?.version ?? 0n,
+    floor: table.get(floorAppId(series))?.version ?? 0n,
   }
 }
 
 /** Do rows of this number count? */
-export function doesCount(number: bigint, { settled, named }: SeriesNumbers): boolean {
-  return number <= settled || number === named
+export function doesCount(number: bigint, { settled, named, floor }: SeriesNumbers): boolean {
+  return number >= floor && (number <= settled || number === named)
 }
 
 /** The number that the next step takes. */
@@ -75,8 +84,8 @@ export function isVoid(number: bigint, numbers: SeriesNumbers): boolean {
 }
 
 /** May there be rows that are void? Numbers are taken without gaps, so that usually it is known that there are none. */
-export function mayHoldVoid({ settled, named }: SeriesNumbers): boolean {
-  return named > settled + 1n
+export function mayHoldVoid({ settled, named, floor }: SeriesNumbers): boolean {
+  return named > settled + 1n || floor > settled
 }
 
 /** Has a step been taken that the table does not name (yet, or because its process died)? */

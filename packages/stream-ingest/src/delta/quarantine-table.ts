@@ -156,6 +156,7 @@ export class QuarantineTable {
    * @param batch columns of `QUARANTINED_RECORD`, at least one row
    * @param seriesOfRow index into `series` for each row
    * @param named what the table names just now: its `txn`s
+   * @param reused numbers of the caller's own that no commit of the table has named yet: more rows under them
    * @throws DeltaError `DELTA_COMMIT_CONTENTION`, `DELTA_TABLE_CHANGED`, `TABLE_SCHEMA_MISMATCH`, what the store throws
    */
   async append(
@@ -163,6 +164,7 @@ export class QuarantineTable {
     seriesOfRow: Int32Array,
     series: readonly AttemptSeries[],
     named: Txns,
+    reused: ReadonlyMap<string, bigint> = new Map(),
   ): Promise<readonly TakenNumber[]> {
     assert(batch.rowCount > 0 && seriesOfRow.length === batch.rowCount)
     await this.create()
@@ -172,7 +174,8 @@ export class QuarantineTable {
       const { txns } = this
       const standings = series.map(each => readSeries(each.series, txns, named))
       if (standings.some(mayHoldVoid)) return this.sweep(series, named)
-      const numbers = standings.map(nextNumber)
+      const numbers = series.map((each, i) => reused.get(each.series) ?? nextNumber(standings[i]!))
+      this.assertUnsettled(numbers, standings)
       if (files === null || files.numbers.some((number, i) => number !== numbers[i])) {
         // Crash here: files that no commit names, those of an earlier turn too; VACUUM removes them.
         files = { numbers, ...(await this.upload(withAttempts(batch, seriesOfRow, numbers))) }
@@ -183,7 +186,7 @@ export class QuarantineTable {
         update: null,
         txns: series.flatMap((each, i) => [
           this.txn(each.appId, larger(txns.get(each.appId)?.version, each.nextOffset)),
-          ...this.step(each.series, numbers[i]!, standings[i]!),
+          ...this.step(each.series, larger(standings[i]!.taken, numbers[i]!), standings[i]!),
         ]),
         operation: 'STREAMING UPDATE',
         metrics: { numQuarantinedRecords: String(batch.rowCount) },
@@ -374,6 +377,16 @@ export class QuarantineTable {
     })
   }
 
+  /** Below what is settled every row would count at once. */
+  private assertUnsettled(numbers: readonly bigint[], standings: readonly SeriesNumbers[]): void {
+    if (standings.every(({ settled, named }, i) => numbers[i]! > settled && numbers[i]! > named)) return
+    throw new DeltaError(
+      'DELTA_TABLE_CHANGED',
+      `another process has put later records of the same pipeline into ${this.store.uri}`,
+      { hint: 'stop the other process, and run again' },
+    )
+  }
+
   private step(series: string, number: bigint, standing: SeriesNumbers): Txn[] {
     return [this.txn(series, number), this.txn(settledAppId(series), settlesUpTo(standing))]
   }
@@ -419,10 +432,8 @@ function withAttempts(batch: ColumnBatch, seriesOfRow: Int32Array, numbers: read
 
 /** Files whose attempts overlap with any that may be void. */
 function mayHoldAttempts(standings: readonly SeriesNumbers[], anyDead: boolean): UpdateOptions['mayHold'] {
-  const from = standings.reduce(
-    (low, { settled }) => (settled < low ? settled : low),
-    standings[0]?.settled ?? 0n,
-  )
+  const lowest = standings.map(({ settled, floor }) => (floor > settled ? 0n : settled))
+  const from = lowest.reduce((low, each) => (each < low ? each : low), lowest[0] ?? 0n)
   const to = standings.reduce((high, { named }) => (named > high ? named : high), 0n)
   return (_add, statistics) => {
     const bounds = longBounds(statistics, ATTEMPT_FIELD.name)

@@ -6,7 +6,15 @@
  */
 import { createParquetEncoder, type Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
-import { attemptSeries, isPending, mayHoldVoid, readSeries, type Txns } from '../delta/quarantine-numbers.ts'
+import {
+  attemptSeries,
+  floorAppId,
+  isPending,
+  mayHoldVoid,
+  nextNumber,
+  readSeries,
+  type Txns,
+} from '../delta/quarantine-numbers.ts'
 import { quarantineTableName } from '../delta/quarantine-schema.ts'
 import { QuarantineTable, type TakenNumber } from '../delta/quarantine-table.ts'
 import type { OffsetAdvance, TableWriter } from '../delta/table-writer.ts'
@@ -41,6 +49,8 @@ export class Quarantine {
   private readonly config: PipelineConfig
   private readonly runtime: Runtime
   private hasCommitted = false
+  /** Numbers of a run whose only commit of the table comes at its end. */
+  private readonly ofRun = new Map<string, bigint>()
 
   constructor(config: PipelineConfig, table: QuarantineTable, runtime: Runtime) {
     this.config = config
@@ -59,6 +69,42 @@ export class Quarantine {
     ranges: readonly EpochRange[],
     writer: TableWriter,
   ): Promise<OffsetAdvance[]> {
+    return (await this.append({ batch, topicPartitions, partitionOfRow }, ranges, writer)).map(naming)
+  }
+
+  /**
+   * The same for a part of a run that replaces the table at its end: what {@link namesOfRun} gives belongs into that
+   * commit.
+   */
+  async putPart(
+    records: QuarantinedRecords,
+    ranges: readonly EpochRange[],
+    writer: TableWriter,
+  ): Promise<void> {
+    for (const { series, number } of await this.append(records, ranges, writer))
+      this.ofRun.set(series, number)
+  }
+
+  /**
+   * What the commit that replaces the table must name, by app id: of the records in the quarantine, only those of this run
+   * count from then on.
+   */
+  async namesOfRun(named: Txns): Promise<Map<string, bigint>> {
+    await this.table.reload()
+    const names = new Map<string, bigint>()
+    for (const appId of this.appIds()) {
+      const series = attemptSeries(appId)
+      const number = this.ofRun.get(series) ?? nextNumber(readSeries(series, this.table.txns, named))
+      names.set(series, number).set(floorAppId(series), number)
+    }
+    return names
+  }
+
+  private async append(
+    { batch, topicPartitions, partitionOfRow }: QuarantinedRecords,
+    ranges: readonly EpochRange[],
+    writer: TableWriter,
+  ): Promise<readonly TakenNumber[]> {
     const { name: pipeline, pipelineId } = this.config
     const startedMs = this.runtime.monotonicMs()
     const nextOffsets = new Map(ranges.map(range => [range.topicPartition, range.nextOffset]))
@@ -67,14 +113,15 @@ export class Quarantine {
       return { appId, series: attemptSeries(appId), nextOffset: nextOffsets.get(tp)! }
     })
     this.hasCommitted = true
-    const taken = await this.table.append(batch, partitionOfRow, series, writer.table.state.txns)
+    const { txns } = writer.table.state
+    const taken = await this.table.append(batch, partitionOfRow, series, txns, this.ofRun)
     publish('quarantine:committed', {
       pipeline,
       version: this.table.state!.version,
       recordCount: batch.rowCount,
       durationMs: this.runtime.monotonicMs() - startedMs,
     })
-    return taken.map(naming)
+    return taken
   }
 
   /**
