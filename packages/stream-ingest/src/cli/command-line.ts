@@ -75,6 +75,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addOptimize(program, io, setExitCode)
   addVacuum(program, io, setExitCode)
   addCheckpoint(program, io, setExitCode)
+  addQuarantine(program, io, setExitCode)
   return program
 }
 
@@ -297,6 +298,46 @@ function addCheckpoint(program: Command, io: CommandIo, setExitCode: (code: numb
       const { checkpointCommand } = await import('./checkpoint.ts')
       setExitCode(await checkpointCommand(table, options, io))
     })
+}
+
+function addQuarantine(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  const quarantine = program.command('quarantine').description('bad records that were set aside')
+  withQuarantineFilter(
+    withNewestTableOptions(
+      quarantine
+        .command('list')
+        .description('what is in the quarantine and has not been replayed')
+        .argument('[table]', 'configuration file, or path, file:// or s3:// URI of the table'),
+    ),
+  )
+    .option('--replayed', 'what was replayed, in its place')
+    .option('--limit <count>', 'at most this many records', parseCount)
+    .action(async (table: string | undefined, options) => {
+      const { quarantineListCommand } = await import('./quarantine-list.ts')
+      setExitCode(await quarantineListCommand(table, options, io))
+    })
+  withQuarantineFilter(
+    quarantine
+      .command('replay')
+      .description('ingest what the configuration takes by now, exactly once')
+      .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml'),
+  )
+    .option('--dry-run', 'say what would be done')
+    .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
+    .option('--json', 'print one JSON document')
+    .action(async (file: string | undefined, options) => {
+      const { quarantineReplayCommand } = await import('./quarantine-replay.ts')
+      setExitCode(await quarantineReplayCommand(file, options, io, killOptions(io)))
+    })
+}
+
+function withQuarantineFilter(command: Command): Command {
+  return command
+    .option('--code <code>', 'only records with this error code')
+    .option('--topic <name>', 'only records of this topic')
+    .option('--partition <number>', 'only records of this topic partition', parseCount)
+    .option('--since <time>', 'quarantined at this time or later: 2026-11-22T14:00:00Z', parseTime)
+    .option('--until <time>', 'quarantined before this time', parseTime)
 }
 
 /** With a zone, or in UTC. */

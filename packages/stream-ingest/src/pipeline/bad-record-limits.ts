@@ -59,7 +59,7 @@ export class BadRecordLimits {
     const badRecords = this.badRecords + epoch.badRecords
     const problem =
       maxBadRecords !== undefined && badRecords > maxBadRecords
-        ? `\`processing.max_bad_records\` allows ${maxBadRecords} bad records in a run, and this is one more`
+        ? `this is bad record ${badRecords} of the run, and \`processing.max_bad_records\` is ${maxBadRecords}`
         : this.ratioProblem(epoch, BAD_RATIO_MESSAGES_MIN, maxBadRatio)
     if (problem === null) return null
     return new SerializationError(
@@ -95,6 +95,6 @@ export class BadRecordLimits {
     const messages = this.recent.messages + epoch.messages
     const badRecords = this.recent.badRecords + epoch.badRecords
     if (messages < messagesMin || badRecords <= maxBadRatio * messages) return null
-    return `\`processing.max_bad_ratio\` allows a share of ${maxBadRatio}, and of the last ${Math.round(messages)} records ${Math.round(badRecords)} are bad`
+    return `of the last ${Math.round(messages)} records ${Math.round(badRecords)} are bad, and \`processing.max_bad_ratio\` is ${maxBadRatio}`
   }
 }

@@ -37,6 +37,6 @@ export function badRecordError(config: PipelineConfig, bad: BadRecord, tableUri:
   const { code, path, column, message } = bad.reason
   return new SerializationError(code, `${topic}[${partition}]@${bad.offset} ${path}: ${message}`, {
     context: { pipeline: config.name, topic, partition, offset: bad.offset, column, table: tableUri },
-    hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: skip\` or \`quarantine\``,
+    hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: quarantine\` or \`processing.on_bad_record: skip\``,
   })
 }

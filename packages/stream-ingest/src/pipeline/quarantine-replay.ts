@@ -8,7 +8,13 @@
  *
  * @module
  */
-import { loadSnapshot, type Runtime, type TableRow } from '@stream-ingest/delta'
+import {
+  loadSnapshot,
+  type ObjectStore,
+  type Runtime,
+  systemRuntime,
+  type TableRow,
+} from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { isPending, isVoid, mayHoldVoid, readSeries, replaySeries } from '../delta/quarantine-numbers.ts'
 import {
@@ -19,7 +25,7 @@ import {
 } from '../delta/quarantine-table.ts'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import { DeltaError } from '../error.ts'
-import type { S3Client } from '../s3/s3-client.ts'
+import { S3Client } from '../s3/s3-client.ts'
 import type { BadRecord, EpochCut } from './epoch.ts'
 import { Epoch } from './epoch.ts'
 import { epochColumns } from './epoch-commit.ts'
@@ -45,6 +51,11 @@ export interface ReplayOptions {
   /** Aborted: ends after the commit that is under way. */
   readonly signal?: AbortSignal
   readonly progressed?: (result: ReplayResult) => void
+  readonly runtime?: Runtime
+  /** In place of S3 or the local directory; rooted where the tables' folders are. */
+  readonly store?: ObjectStore
+  /** Around whichever store is used: fault injection. */
+  readonly wrapStore?: (store: ObjectStore) => ObjectStore
 }
 
 /** `tried = replayed + misfits`. */
@@ -94,11 +105,37 @@ type Progress = 'done' | 'again'
  */
 export async function replayQuarantine(
   config: PipelineConfig,
-  lake: S3Client,
-  runtime: Runtime,
   options: ReplayOptions = {},
 ): Promise<ReplayResult> {
+  const { runtime = systemRuntime, store, wrapStore } = options
+  const lake = new S3Client(config.s3, {
+    runtime,
+    processing: config.processing,
+    ...(store === undefined ? {} : { store }),
+    ...(wrapStore === undefined ? {} : { wrapStore }),
+  })
+  try {
+    return await replayIn(config, lake, runtime, options)
+  } finally {
+    await lake.close()
+  }
+}
+
+async function replayIn(
+  config: PipelineConfig,
+  lake: S3Client,
+  runtime: Runtime,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
   const quarantine = await openQuarantineTable(config, lake, runtime)
+  if (!(await lake.checkDeltaTableExists(config.delta.tableName))) {
+    const { uri } = lake.tableStore(config.delta.tableName)
+    throw new DeltaError(
+      'DELTA_TABLE_NOT_FOUND',
+      `there is no Delta table at \`${uri}\`, to which the records of the quarantine belong`,
+      { hint: 'correct `delta.table_name`, or run the pipeline first', context: { table: uri } },
+    )
+  }
   // The rows are added whatever a run would do with the table.
   const opened = await openTable(
     { ...config, delta: { ...config.delta, writeMode: 'append' } },

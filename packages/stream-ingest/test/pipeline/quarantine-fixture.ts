@@ -25,7 +25,6 @@ import {
   replayQuarantine,
 } from '../../src/pipeline/quarantine-replay.ts'
 import { type ProcessingResult, StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
-import { S3Client } from '../../src/s3/s3-client.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 import {
   type ConfigParts,
@@ -73,8 +72,7 @@ export class QuarantineSetting {
   replay(parts: ConfigParts = {}, options: ReplayOptions = {}): Promise<ReplayResult> {
     const config = pipelineConfig({ processing: QUARANTINE, ...parts })
     const { store, runtime } = this
-    const lake = new S3Client(config.s3, { runtime, processing: config.processing, store })
-    return replayQuarantine(config, lake, runtime, options)
+    return replayQuarantine(config, { runtime, store, ...options })
   }
 
   /** Every row of the quarantine, whether it counts or not. */

@@ -431,7 +431,10 @@ suite('limits of bad records', () => {
       assert.equal(success, false)
       const { code, message: problem, exitCode, hint } = failures[0]!.error
       assert.deepEqual([code, exitCode], ['RECORD_LIMIT', 65])
-      assert.match(problem, /^t\[0\]@5 \$.*`processing.max_bad_records` allows 2 bad records/)
+      assert.match(
+        problem,
+        /^t\[0\]@5 \$.*this is bad record 3 of the run, and `processing.max_bad_records` is 2$/,
+      )
       assert.match(hint, /a restart resumes there/)
       assert.deepEqual([metrics.rows, metrics.badRecords], [3, 2])
       assert.deepEqual(await setting.tablePlaces(), ['0@0000', '0@0002', '0@0004'])
@@ -476,7 +479,10 @@ suite('limits of bad records', () => {
     const { failures, metrics } = await setting.run({ processing })
     const { error } = failures[0]!
     assert.equal(error.code, 'RECORD_LIMIT')
-    assert.match(error.message, /allows a share of 0.2, and of the last 1114 records 223 are bad/)
+    assert.match(
+      error.message,
+      /of the last 1114 records 223 are bad, and `processing.max_bad_ratio` is 0.2$/,
+    )
     assert.deepEqual([metrics.messages, metrics.badRecords], [1113, 222])
     assert.equal((await setting.waiting()).length, 222)
   })

@@ -16,7 +16,6 @@ import type { CompressionCodec } from '../../src/kafka/compression.ts'
 import { subscribe } from '../../src/observe/event.ts'
 import { replayQuarantine } from '../../src/pipeline/quarantine-replay.ts'
 import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
-import { S3Client } from '../../src/s3/s3-client.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 
 /** Scenarios in `npm test`; `SIMULATION_SEEDS=1000` for a long run, `SIMULATION_SEED=n` to repeat one. */
@@ -183,13 +182,12 @@ class Scenario {
   /** Takes back what fits, a few records at a time. */
   async replay(isStrict: boolean): Promise<void> {
     const config = pipelineConfig({ batchSize: 60, checkpointInterval: 1 + this.pick(5), isStrict })
-    const lake = new S3Client(config.s3, {
-      runtime: this.runtime,
-      processing: config.processing,
-      store: this.store,
-    })
     try {
-      const result = await replayQuarantine(config, lake, this.runtime, { batchRecords: 1 + this.pick(8) })
+      const result = await replayQuarantine(config, {
+        runtime: this.runtime,
+        store: this.store,
+        batchRecords: 1 + this.pick(8),
+      })
       assert.equal(result.tried, result.replayed + result.misfits)
       met.replayed += result.replayed
     } catch (error) {
