@@ -57,10 +57,12 @@ export {
 export {
   SCAN_READER_FEATURES,
   type ScanOptions,
+  scanFile,
   scanSchema,
   scanTable,
   type TableRow,
 } from './operation/scan.ts'
+export { type RowUpdate, UPDATE_FILE_MAX_BYTES, type UpdateOptions, updateRows } from './operation/update.ts'
 export {
   VACUUM_FILES_NAMED_MAX,
   VACUUM_RETENTION_MIN_MS,

@@ -223,6 +223,11 @@ export const ERRORS = {
     exitCode: EXIT_CODES.badData,
     skipMessage: true,
   },
+  RECORD_LIMIT: {
+    title: 'more records are bad than the configuration allows',
+    hint: 'correct the schema or the producer, or raise `processing.max_bad_records` or `processing.max_bad_ratio`',
+    exitCode: EXIT_CODES.badData,
+  },
   // Pipeline and table.
   TABLE_SCHEMA_MISMATCH: {
     title: 'the table has another schema than the configuration',

@@ -107,6 +107,23 @@ export async function* scanTable(
   }
 }
 
+/**
+ * The rows of one live file, as {@link scanTable} gives them.
+ *
+ * @param add as the snapshot lists it
+ * @throws what {@link scanTable} throws
+ */
+export async function* scanFile(
+  snapshot: Snapshot,
+  add: Add,
+  options: Omit<ScanOptions, 'limit'> = {},
+): AsyncGenerator<readonly TableRow[]> {
+  const schema = scanSchema(snapshot.state, options.columns)
+  assertScannable(snapshot.state, schema)
+  const request: RequestOptions = options.signal === undefined ? {} : { signal: options.signal }
+  yield* new TableScan(snapshot, schema, options, request).fileRows(add)
+}
+
 function assertScannable({ protocol, metadata }: TableState, schema: StructType): void {
   assertReadable(protocol, SCAN_READER_FEATURES)
   if (metadata.format.provider !== 'parquet') {

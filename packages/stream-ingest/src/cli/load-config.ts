@@ -70,3 +70,13 @@ export function pipelineOf(config: IngestConfig, name: string | undefined): Pipe
     { hint: near === null ? `name one with --pipeline: ${listed}` : `did you mean \`${near}\`?` },
   )
 }
+
+/** A configuration with the one pipeline that is meant. */
+export async function loadOnePipeline(
+  file: string | undefined,
+  pipeline: string | undefined,
+  io: CommandIo,
+): Promise<IngestConfig> {
+  const { name } = pipelineOf(await loadConfig(file, io), pipeline)
+  return loadConfig(file, io, { pipeline: name })
+}

@@ -13,7 +13,7 @@ import {
   type Snapshot,
 } from '@stream-ingest/delta'
 import { ConfigError } from '../error.ts'
-import { openTableStore } from '../pipeline/table-store.ts'
+import { openQuarantineStore, openTableStore, quarantineTableName } from '../pipeline/table-store.ts'
 import type { CommandIo } from './command-io.ts'
 import { loadConfig, pipelineOf } from './load-config.ts'
 
@@ -101,6 +101,57 @@ export async function openStoreOf(table: string, options: TableOptions, io: Comm
     async close() {
       for (const opened of [store, ...foreign]) await opened.close()
     },
+  }
+}
+
+/** The stores of a table and of its quarantine. */
+export interface OpenedQuarantine {
+  readonly table: ObjectStore
+  readonly quarantine: ObjectStore
+  /** Of the pipeline, where a configuration names it. */
+  readonly pipelineId: string | null
+  /** Gives up connections. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the stores of a table and of its quarantine, whether or not they are there.
+ *
+ * @param table as it was named on the command line, the table or its quarantine; without a name the configuration that
+ *   commands take
+ * @throws DeltaLakeError `STORE_URI_INVALID`; ConfigError
+ */
+export async function openQuarantineOf(
+  table: string | undefined,
+  options: TableOptions,
+  io: CommandIo,
+): Promise<OpenedQuarantine> {
+  const opened = await findQuarantine(table, options, io)
+  return {
+    ...opened,
+    async close() {
+      await opened.table.close()
+      await opened.quarantine.close()
+    },
+  }
+}
+
+async function findQuarantine(
+  table: string | undefined,
+  options: TableOptions,
+  io: CommandIo,
+): Promise<Omit<OpenedQuarantine, 'close'>> {
+  if (table === undefined || CONFIG_FILE.test(table)) {
+    const pipeline = pipelineOf(await loadConfig(table, io), options.pipeline)
+    const { pipelineId } = pipeline
+    return { table: openTableStore(pipeline), quarantine: openQuarantineStore(pipeline), pipelineId }
+  }
+  const storeOptions = openStoreOptions(options, io)
+  const place = table.replace(/\/+$/, '').replace(/_quarantine$/, '')
+  return {
+    table: openStore(place, storeOptions),
+    quarantine: openStore(quarantineTableName(place), storeOptions),
+    pipelineId: null,
   }
 }
 

@@ -98,7 +98,9 @@ function report(result: ProcessingResult, options: RunCommandOptions, io: Comman
     formatNumberOf(metrics.commits, 'commit'),
     formatDuration(result.processingTimeMs),
   ]
-  if (metrics.badRecords > 0) parts.push(`${formatCount(metrics.badRecords)} bad records skipped`)
+  const left = metrics.badRecords - metrics.quarantined
+  if (left > 0) parts.push(`${formatCount(left)} bad records skipped`)
+  if (metrics.quarantined > 0) parts.push(`${formatCount(metrics.quarantined)} bad records quarantined`)
   if (metrics.skipped > 0) parts.push(`${formatCount(metrics.skipped)} tombstones skipped`)
   if (metrics.filtered > 0) parts.push(`${formatCount(metrics.filtered)} aborted records left out`)
   io.stdout.write(`${parts.join('   ')}\n`)
@@ -138,6 +140,7 @@ function pipelineDocument(pipeline: PipelineResult): Record<string, unknown> {
     files: metrics.files,
     bytes: metrics.bytesWritten,
     badRecords: metrics.badRecords,
+    quarantined: metrics.quarantined,
     skipped: metrics.skipped,
     filtered: metrics.filtered,
     partitions: pipeline.partitions.map((p: PartitionProgress) => ({ ...p })),

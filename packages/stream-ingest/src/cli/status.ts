@@ -212,8 +212,19 @@ function formatPartitions(partitions: PipelineStatus['partitions'], width: numbe
 }
 
 function formatReconciliation(name: string, sums: Reconciliation): string {
-  const { consumed, rows, badRecords, skipped, filtered, isBalanced, isWhole, fromVersion, toVersion } = sums
+  const {
+    consumed,
+    rows,
+    badRecords,
+    quarantined,
+    skipped,
+    filtered,
+    isBalanced,
+    isWhole,
+    fromVersion,
+    toVersion,
+  } = sums
   const range = isWhole ? `all versions up to v${toVersion}` : `v${fromVersion} to v${toVersion}`
-  const sum = `${formatCount(rows)} rows + ${formatCount(badRecords)} bad + ${formatCount(skipped)} skipped + ${formatCount(filtered)} filtered`
+  const sum = `${formatCount(rows)} rows + ${formatCount(badRecords)} bad${quarantined > 0n ? ` (${formatCount(quarantined)} in quarantine)` : ''} + ${formatCount(skipped)} skipped + ${formatCount(filtered)} filtered`
   return `${name}  ${range}: ${formatNumberOf(consumed, 'message')} consumed ${isBalanced ? '=' : '≠'} ${sum}\n`
 }

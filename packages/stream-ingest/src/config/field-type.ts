@@ -147,6 +147,30 @@ export function integer(range: Range): FieldType<number> {
   }
 }
 
+/** A number from 0 to 1. */
+export function share(): FieldType<number> {
+  const expected = 'a number from 0 to 1'
+  return {
+    label: 'number',
+    expected,
+    jsonSchema: orVariable({ type: 'number', minimum: 0, maximum: 1 }),
+    read(node, reader) {
+      const scalar = scalarOf(node, reader, expected)
+      if (scalar === undefined) return undefined
+      const percent = /^(\d{1,3}(?:\.\d{1,9})?) ?%$/.exec(scalar.text)
+      const value = /^(?:0|1|0?\.\d{1,15}|[01]\.\d{1,15})$/.test(scalar.text) ? Number(scalar.text) : null
+      if (value !== null && value <= 1) return value
+      if (percent === null || Number(percent[1]) > 100 || scalar.isInterpolated)
+        reader.mismatch(node, expected)
+      else {
+        const meant = String(Number((Number(percent[1]) / 100).toPrecision(12)))
+        reader.mismatch(node, expected, `write \`${meant}\``, meant)
+      }
+      return undefined
+    },
+  }
+}
+
 /** Milliseconds as a plain number, for the keys that end in `_ms`. */
 export function milliseconds(range: Range): FieldType<number> {
   const base = integer(range)

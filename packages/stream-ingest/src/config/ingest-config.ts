@@ -127,6 +127,10 @@ export interface ProcessingConfig {
   readonly compression: ParquetCodec
   readonly compressionLevel?: number
   readonly onBadRecord: 'stop' | 'skip' | 'quarantine'
+  /** Most bad records of one run that are skipped or quarantined. */
+  readonly maxBadRecords?: number
+  /** Largest share of them among the records of a run, in [0, 1]. */
+  readonly maxBadRatio?: number
   readonly onNullValue: 'skip' | 'row' | 'bad'
   readonly valueFormat: 'json' | 'avro' | 'protobuf' | 'raw'
   readonly runtimeLimitMs?: number

@@ -5,7 +5,7 @@
  */
 import type { ParquetCodec } from '@stream-ingest/delta'
 import type { ConfigReader } from './config-reader.ts'
-import { boolean, enumeration, integer, milliseconds, size } from './field-type.ts'
+import { boolean, enumeration, integer, milliseconds, share, size } from './field-type.ts'
 import type { ProcessingConfig } from './ingest-config.ts'
 import type { PlatformDefaults } from './platform-defaults.ts'
 import { optional, type SectionReading, type SectionValues, section, withDefault } from './section.ts'
@@ -14,6 +14,7 @@ const MS_PER_DAY = 86_400_000
 const BATCH_SIZE_MAX = 100_000_000
 const RETRIES_MAX = 100
 const WORKERS_MAX = 256
+const BAD_RECORDS_MAX = Number.MAX_SAFE_INTEGER
 const MEMORY_MIN = 2 ** 20
 const MEMORY_MAX = 2 ** 40
 /** Levels of the codecs that have levels. */
@@ -70,10 +71,21 @@ export const processingSection = section(
       'stop',
       {
         description:
-          'What to do with a record that does not fit. A skipped one is counted, and logged with its offset.',
-        later: { label: '`quarantine`', covers: value => value === 'quarantine' },
+          'What to do with a record that does not fit: stop before it; leave it out, counted and logged with its offset; or put it into the table `<table_name>_quarantine`.',
       },
     ),
+    max_bad_records: optional<number>(integer({ min: 0, max: BAD_RECORDS_MAX }), {
+      description:
+        'Most records of one run (or of one batch that is handed in) that may be skipped or quarantined. The next one stops it, everything before being committed.',
+      defaultText: 'no limit',
+      example: '1000',
+    }),
+    max_bad_ratio: optional<number>(share(), {
+      description:
+        'Largest share of records that may be skipped or quarantined, of those that one run (or one batch that is handed in) has read; of a long run, of the last 100,000 or so. Held against it from the 1,000th record on, and at the end of a bounded run.',
+      defaultText: 'no limit',
+      example: '0.01',
+    }),
     on_null_value: withDefault<ProcessingConfig['onNullValue']>(enumeration(['skip', 'row', 'bad']), 'skip', {
       description: 'What to do with a tombstone: leave it out, write a row of its metadata, or call it bad.',
     }),
@@ -118,6 +130,19 @@ export function checkProcessing(reading: ProcessingReading, reader: ConfigReader
       reader.sink.error('CONFIG_INVALID_VALUE', reading.spanOf('compression_level'), message)
     }
   }
+  if (values.on_bad_record === 'stop') {
+    for (const key of ['max_bad_records', 'max_bad_ratio'] as const) {
+      if (values[key] === undefined) continue
+      reader.sink.warn(
+        'CONFIG_CONFLICT',
+        reading.spanOf(key),
+        `\`${key}\` limits bad records, and the first one stops the run`,
+        {
+          help: 'remove the key, or set `on_bad_record` to `skip` or `quarantine`',
+        },
+      )
+    }
+  }
   const { retry_base_delay_ms: base, retry_max_delay_ms: max } = values
   if (base !== undefined && max !== undefined && base > max) {
     const place = reading.has('retry_base_delay_ms') ? 'retry_base_delay_ms' : 'retry_max_delay_ms'
@@ -151,6 +176,8 @@ export function resolveProcessing(
     compression: values.enable_compression ? values.compression_type : 'none',
     ...(compression_level === undefined ? {} : { compressionLevel: compression_level }),
     onBadRecord: values.on_bad_record,
+    ...(values.max_bad_records === undefined ? {} : { maxBadRecords: values.max_bad_records }),
+    ...(values.max_bad_ratio === undefined ? {} : { maxBadRatio: values.max_bad_ratio }),
     onNullValue: values.on_null_value,
     valueFormat: values.value_format,
     ...(runtimeLimitMs === undefined ? {} : { runtimeLimitMs }),

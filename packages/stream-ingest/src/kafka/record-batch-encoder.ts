@@ -27,6 +27,8 @@ export interface EncodableRecord {
   /** Relative to the base offset; one more than the record before by default. A gap is what compaction leaves. */
   readonly offsetDelta?: number
   readonly headers?: readonly (readonly [name: string, value: Uint8Array | string | null])[]
+  /** In place of `headers`: their number and the headers, as they stand in a record. */
+  readonly rawHeaders?: Uint8Array
 }
 
 export interface RecordBatchOptions {
@@ -137,6 +139,10 @@ function encodeRecord(
   writer.writeVarint(offsetDelta)
   encodeNullableBytes(writer, record.key)
   encodeNullableBytes(writer, record.value)
+  if (record.rawHeaders !== undefined) {
+    writer.writeBytes(record.rawHeaders)
+    return
+  }
   const headers = record.headers ?? []
   writer.writeVarint(headers.length)
   for (const [name, value] of headers) {

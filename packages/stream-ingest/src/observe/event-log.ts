@@ -145,6 +145,14 @@ function commits(line: Line): (() => void)[] {
         `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
       )
     }),
+    subscribe('quarantine:committed', e =>
+      line(
+        'info',
+        'quarantine',
+        { ...e },
+        `${e.pipeline}  quarantine v${e.version}  +${formatNumberOf(e.recordCount, 'record')}  ${Math.round(e.durationMs)} ms`,
+      ),
+    ),
     subscribe('overwrite:uploaded', e =>
       line(
         'info',
@@ -212,6 +220,14 @@ function trouble(line: Line): (() => void)[] {
         `${e.pipeline}  ${e.operation} failed: ${String(errorFields(e.error).message)}`,
       ),
     ),
+    subscribe('quarantine:untidy', e =>
+      line(
+        'warn',
+        'quarantine-untidy',
+        { ...e, error: errorFields(e.error) },
+        `${e.pipeline}  rows of the quarantine that count nowhere were not taken out: ${String(errorFields(e.error).message)}`,
+      ),
+    ),
     subscribe('group-offsets:failed', e =>
       line(
         'warn',
@@ -232,7 +248,9 @@ function trouble(line: Line): (() => void)[] {
 }
 
 function rejectedText(e: IngestEvents['record:rejected']): string {
-  const what = e.action === 'skip' ? 'bad record skipped' : 'bad record'
+  const what = { stop: 'bad record', skip: 'bad record skipped', quarantine: 'bad record quarantined' }[
+    e.action
+  ]
   return `${what}  ${e.topic}[${e.partition}]@${e.offset}  ${e.path}: ${e.message}`
 }
 

@@ -69,8 +69,12 @@ export interface IngestEvents {
     column: string | null
     message: string
     /** What happens to it. */
-    action: 'stop' | 'skip'
+    action: 'stop' | 'skip' | 'quarantine'
   }
+  /** Bad records are in the quarantine, whose version this is; they count once the table's own commit names them. */
+  'quarantine:committed': { pipeline: string; version: number; recordCount: number; durationMs: number }
+  /** Left-overs of attempts that came to nothing stay for now; they count nowhere. */
+  'quarantine:untidy': { pipeline: string; error: unknown }
   'file:written': { pipeline: string; key: string; rowCount: number; sizeBytes: number }
   'commit:attempted': { pipeline: string; version: number; attempt: number }
   'commit:committed': {

@@ -29,7 +29,8 @@ export function createArrowSchema(config: IngestConfig | PipelineConfig): Schema
 
 /**
  * Decodes messages to columns and wraps them as Arrow. Rows are in the order of the messages within each topic partition,
- * one partition after the other; bad records and tombstones fare as `processing.on_bad_record` and `on_null_value` say;
+ * one partition after the other; bad records and tombstones fare as `processing.on_bad_record` and `on_null_value` say, and what
+ * would be quarantined is left out;
  * of messages with the same offset one is taken. Under `merge_schema` the batch has the columns that the messages bring.
  *
  * @param config of several pipelines the first one counts
@@ -51,11 +52,18 @@ export function convertToArrowBatch(
       continue
     }
     const bad = epoch.appendRecords(queue, Number.POSITIVE_INFINITY, 0)
-    if (bad !== null && rejectRecord(pipeline, bad) === 'stop') {
+    if (bad !== null && rejectRecord(converting(pipeline), bad, false) === 'stop') {
       throw badRecordError(pipeline, bad, pipeline.delta.tableName)
     }
   }
   return arrowBatchOf(epoch.cut().batch)
+}
+
+/** Nothing is written here, so that nothing can be put into a quarantine. */
+function converting(pipeline: PipelineConfig): PipelineConfig {
+  const { processing } = pipeline
+  if (processing.onBadRecord !== 'quarantine') return pipeline
+  return { ...pipeline, processing: { ...processing, onBadRecord: 'skip' } }
 }
 
 function chunksOf(messages: Iterable<KafkaMessage>): ReturnType<typeof chunksOfMessages>['chunks'] {

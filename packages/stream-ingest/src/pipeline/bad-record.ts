@@ -8,10 +8,18 @@ import { SerializationError } from '../error.ts'
 import { publish } from '../observe/event.ts'
 import type { BadRecord } from './epoch.ts'
 
-/** Tells whoever listens, and what is to be done by `processing.on_bad_record`. */
-export function rejectRecord(config: PipelineConfig, bad: BadRecord): 'stop' | 'skip' {
+/**
+ * Tells whoever listens, and what is to be done by `processing.on_bad_record`.
+ *
+ * @param isOverLimit it is one more than may be skipped or quarantined
+ */
+export function rejectRecord(
+  config: PipelineConfig,
+  bad: BadRecord,
+  isOverLimit: boolean,
+): PipelineConfig['processing']['onBadRecord'] {
   const { topic, partition } = bad.topicPartition
-  const action = config.processing.onBadRecord === 'stop' ? 'stop' : 'skip'
+  const action = isOverLimit ? 'stop' : config.processing.onBadRecord
   publish('record:rejected', {
     pipeline: config.name,
     topic,
@@ -29,6 +37,6 @@ export function badRecordError(config: PipelineConfig, bad: BadRecord, tableUri:
   const { code, path, column, message } = bad.reason
   return new SerializationError(code, `${topic}[${partition}]@${bad.offset} ${path}: ${message}`, {
     context: { pipeline: config.name, topic, partition, offset: bad.offset, column, table: tableUri },
-    hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: skip\``,
+    hint: `nothing from ${topic}[${partition}]@${bad.offset} on is in the table and a restart resumes there: correct \`delta.schema\` or the producer, or set \`processing.on_bad_record: quarantine\` or \`processing.on_bad_record: skip\``,
   })
 }

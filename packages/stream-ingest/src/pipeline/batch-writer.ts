@@ -10,6 +10,7 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
+import { BadRecordLimits } from './bad-record-limits.ts'
 import { type OffsetGap, trimBatch } from './batch-trim.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
@@ -33,8 +34,10 @@ export interface BatchCounts {
   bytesWritten: number
   /** Commits made: several for a large batch, none where everything was in the table. */
   commits: number
-  /** Left out by `on_bad_record: skip`. */
+  /** Records that did not fit: left out, or put into the quarantine. */
   badRecords: number
+  /** Those of them that are in the quarantine. */
+  quarantined: number
   /** Tombstones left out by `on_null_value: skip`. */
   skipped: number
   /** Messages that the table had already, or that the batch held twice. */
@@ -56,6 +59,7 @@ export function emptyBatchCounts(): BatchCounts {
     bytesWritten: 0,
     commits: 0,
     badRecords: 0,
+    quarantined: 0,
     skipped: 0,
     duplicates: 0,
     filtered: 0,
@@ -77,6 +81,7 @@ export class BatchWriter {
   /** How far this batch's own commits came: what the table holds up to there is no duplicate. */
   private readonly own = new Map<TopicPartition, bigint>()
   private counts: BatchCounts = emptyBatchCounts()
+  private badLimits: BadRecordLimits
   private epochNumber = 0
   private readonly dropped: DroppedEpochs
 
@@ -90,6 +95,7 @@ export class BatchWriter {
     const rules = askMergeRules(config, table.writer?.table ?? null)
     this.epoch = new Epoch(table.layout, onNullValue, this.limits.tablePartitions, rules)
     this.queue = new RecordQueue(this.batchMaxBytes)
+    this.badLimits = new BadRecordLimits(config)
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_MAX)
   }
 
@@ -102,11 +108,16 @@ export class BatchWriter {
     this.counts = counts
     this.own.clear()
     this.dropped.reset()
+    this.badLimits = new BadRecordLimits(this.config)
     let chunks = batch
     try {
       for (;;) {
         chunks = this.trim(chunks)
-        if ((await this.writeChunks(chunks)) === 'done') return
+        if ((await this.writeChunks(chunks)) === 'done') {
+          const tooMany = this.badLimits.exceededAtEnd(this.tableUri)
+          if (tooMany !== null) throw tooMany
+          return
+        }
         await this.restartFromTable()
       }
     } finally {
@@ -180,10 +191,17 @@ export class BatchWriter {
   }
 
   private async reject(bad: BadRecord): Promise<Progress> {
-    if (rejectRecord(this.config, bad) === 'skip') return 'done'
-    this.epoch.excludeLast(bad)
+    const { config, epoch, queue, runtime } = this
+    const tooMany =
+      config.processing.onBadRecord === 'stop'
+        ? null
+        : this.badLimits.exceededBy(bad, epoch.tally, this.tableUri)
+    const action = rejectRecord(config, bad, tooMany !== null)
+    if (action === 'quarantine') epoch.quarantineLast(queue, bad, config.pipelineId, runtime.now())
+    if (action !== 'stop') return 'done'
+    epoch.excludeLast(bad)
     if ((await this.flush()) === 'dropped') return 'dropped'
-    throw badRecordError(this.config, bad, this.tableUri)
+    throw tooMany ?? badRecordError(config, bad, this.tableUri)
   }
 
   private dueFlush(): ReturnType<typeof flushReason> {
@@ -201,7 +219,7 @@ export class BatchWriter {
   /** Commits what is decoded, if it is anything. */
   private async flush(): Promise<Progress> {
     const { config, epoch, runtime } = this
-    const { writer } = this.table
+    const { writer, quarantine } = this.table
     if (!epoch.hasProgress) return 'done'
     const reason = this.dueFlush() ?? 'stop'
     const cut = epoch.cut()
@@ -215,7 +233,7 @@ export class BatchWriter {
       publishPlannedSchema(config.name, cut)
       return 'done'
     }
-    const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime)
+    const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime, quarantine)
     if (outcome.status !== 'committed') {
       this.dropped.note(outcome)
       return 'dropped'
@@ -231,9 +249,11 @@ export class BatchWriter {
 
   private count({ counts }: EpochCut, files: readonly { readonly sizeBytes: number }[]): void {
     const total = this.counts
+    this.badLimits.add(counts)
     total.messages += counts.messages
     total.rowsWritten += counts.rows
     total.badRecords += counts.badRecords
+    total.quarantined += counts.quarantined
     total.skipped += counts.skipped
     total.filtered += counts.filtered
     total.filesWritten += files.length

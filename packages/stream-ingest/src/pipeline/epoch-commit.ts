@@ -3,11 +3,13 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import type { Runtime } from '@stream-ingest/delta'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { type EpochCounts, type EpochCut, rowsByPartition } from './epoch.ts'
+import type { Quarantine } from './quarantine.ts'
 import { appIdOf } from './start-position.ts'
 
 export interface EpochIdentity {
@@ -49,12 +51,13 @@ export function epochColumns(cut: EpochCut, identity: EpochIdentity): EpochColum
  * from the table alone.
  */
 export function commitMetrics(
-  { messages, badRecords, skipped, filtered }: Omit<EpochCounts, 'rows'>,
+  { messages, badRecords, quarantined, skipped, filtered }: Omit<EpochCounts, 'rows'>,
   newestRecordMs: number | null,
 ): Record<string, string> {
   return {
     numConsumedRecords: String(messages + filtered),
     numBadRecords: String(badRecords),
+    numQuarantinedRecords: String(quarantined),
     numSkippedRecords: String(skipped),
     numFilteredRecords: String(filtered),
     ...(newestRecordMs === null ? {} : { newestRecordTimestampMs: String(newestRecordMs) }),
@@ -62,8 +65,9 @@ export function commitMetrics(
 }
 
 /**
- * Writes the epoch and publishes what became of it.
+ * Writes the epoch, its bad records before its rows, and publishes what became of it.
  *
+ * @param quarantine null where bad records do not go there
  * @throws what {@link TableWriter.writeEpoch} throws
  */
 export async function commitEpoch(
@@ -73,11 +77,22 @@ export async function commitEpoch(
   columns: EpochColumns,
   reason: FlushReason,
   runtime: Runtime,
+  quarantine: Quarantine | null,
 ): Promise<EpochOutcome> {
   const startedMs = runtime.monotonicMs()
-  const outcome = await writer.writeEpoch(columns, {
-    attempted: (version, attempt) => publish('commit:attempted', { pipeline, version, attempt }),
-  })
+  let offsets = columns.offsets
+  if (cut.quarantined !== null) {
+    assert(quarantine !== null, 'nothing is set aside for a quarantine that is not there')
+    offsets = [...offsets, ...(await quarantine.put(cut.quarantined, cut.ranges, writer))]
+    // Crash here: records in the quarantine that count nowhere, since the table does not name their attempt. They are
+    // read again from Kafka, and what is left of this attempt is taken out when one of them counts.
+  }
+  const outcome = await writer.writeEpoch(
+    { ...columns, offsets },
+    {
+      attempted: (version, attempt) => publish('commit:attempted', { pipeline, version, attempt }),
+    },
+  )
   if (outcome.status === 'fenced') {
     const { winner, appId } = outcome
     publish('commit:conflicted', { pipeline, winner, reason: 'txn', detail: appId })
@@ -108,6 +123,8 @@ export async function commitEpoch(
     })),
   })
   if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })
+  // Crash here: left-overs of attempts that came to nothing stay until the next commit or start.
+  await quarantine?.tidy(writer.table.state.txns)
   return outcome
 }
 

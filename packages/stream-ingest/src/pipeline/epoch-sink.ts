@@ -12,6 +12,7 @@ import { type FlushReason, publish } from '../observe/event.ts'
 import type { EpochCut } from './epoch.ts'
 import { commitEpoch, epochColumns, keepUpLog, publishPlannedSchema } from './epoch-commit.ts'
 import { countCut, type IngestMetrics } from './ingest-metrics.ts'
+import type { Quarantine } from './quarantine.ts'
 import { appIdOf } from './start-position.ts'
 import type { TableProgress } from './table-progress.ts'
 
@@ -41,6 +42,8 @@ export interface SinkContext {
   readonly config: PipelineConfig
   readonly source: MessageSource
   readonly runtime: Runtime
+  /** Null where no bad record goes there. */
+  readonly quarantine: Quarantine | null
   readonly tableProgress: TableProgress
   readonly metrics: IngestMetrics
 }
@@ -80,7 +83,7 @@ export class AppendSink implements EpochSink {
   }
 
   async write(cut: EpochCut, reason: FlushReason): Promise<SinkOutcome> {
-    const { config, runtime, tableProgress, metrics } = this.context
+    const { config, runtime, quarantine, tableProgress, metrics } = this.context
     const starts = tableProgress.takeUnrecorded()
     const columns = epochColumns(cut, {
       pipelineId: config.pipelineId,
@@ -88,7 +91,7 @@ export class AppendSink implements EpochSink {
       committed: tp => tableProgress.committedOffset(tp),
       starts,
     })
-    const outcome = await commitEpoch(this.writer, config.name, cut, columns, reason, runtime)
+    const outcome = await commitEpoch(this.writer, config.name, cut, columns, reason, runtime, quarantine)
     if (outcome.status !== 'committed') return outcome
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
     tableProgress.commit(cut, starts)

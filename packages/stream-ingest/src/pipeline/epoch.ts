@@ -14,6 +14,7 @@ import { PartitionRouter, type TablePartition } from '../decode/partition-router
 import type { TopicPartition } from '../kafka/message-source.ts'
 import type { EpochFacts } from './flush-policy.ts'
 import { type AskMergeRules, MergingRows, type TakenRows } from './merging-rows.ts'
+import { type QuarantinedRecords, QuarantineRows } from './quarantine-rows.ts'
 import type { RecordQueue } from './record-queue.ts'
 
 /** `[fromOffset, nextOffset)` of one topic partition is in the epoch. */
@@ -28,6 +29,8 @@ export interface EpochCounts {
   messages: number
   rows: number
   badRecords: number
+  /** Those of the bad records that go into the quarantine. */
+  quarantined: number
   skipped: number
   filtered: number
 }
@@ -46,6 +49,8 @@ export interface EpochCut extends TakenRows {
   readonly partitionIds: Int32Array
   readonly ranges: readonly EpochRange[]
   readonly counts: EpochCounts
+  /** Null where there are none. */
+  readonly quarantined: QuarantinedRecords | null
   /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
   readonly newestRecordMs: number | null
 }
@@ -65,6 +70,8 @@ export class Epoch {
   private counts: EpochCounts = emptyCounts()
   private startedAtMs: number | null = null
   private newestRecordMs = NO_TIMESTAMP
+  /** Made for the first record that needs it. */
+  private quarantine: QuarantineRows | null = null
 
   /** @param askRules what the table allows where messages may add columns to the layout; null where they may not */
   constructor(
@@ -80,6 +87,11 @@ export class Epoch {
     this.askRules = askRules
   }
 
+  /** Messages so far, and how many of them are bad. */
+  get tally(): Pick<EpochCounts, 'messages' | 'badRecords'> {
+    return this.counts
+  }
+
   get messageCount(): number {
     return this.counts.messages
   }
@@ -89,7 +101,7 @@ export class Epoch {
   }
 
   get sizeBytes(): number {
-    return this.rows.sizeBytes + this.counts.rows * 4
+    return this.rows.sizeBytes + this.counts.rows * 4 + (this.quarantine?.sizeBytes ?? 0)
   }
 
   get tablePartitionCount(): number {
@@ -171,6 +183,13 @@ export class Epoch {
     if (range.nextOffset <= range.fromOffset) this.ranges.delete(bad.topicPartition)
   }
 
+  /** Keeps the bad record that {@link appendRecords} has just returned, as Kafka gave it, for the quarantine. */
+  quarantineLast({ slab, index }: RecordQueue, bad: BadRecord, pipelineId: string, nowMs: number): void {
+    this.quarantine ??= new QuarantineRows(pipelineId)
+    this.quarantine.append(slab, index - 1, bad, nowMs)
+    this.counts.quarantined++
+  }
+
   /** Counts the end of a chunk: offsets without records are passed too. */
   endChunk(queue: RecordQueue, nowMs: number): void {
     const { position } = queue
@@ -193,9 +212,11 @@ export class Epoch {
       partitionIds: this.partitionIds.subarray(0, rows),
       ranges: [...this.ranges.values()],
       counts: this.counts,
+      quarantined: this.quarantine?.finish() ?? null,
       newestRecordMs: this.newestRecordMs === NO_TIMESTAMP ? null : this.newestRecordMs,
     }
     this.newestRecordMs = NO_TIMESTAMP
+    this.quarantine = null
     this.partitionIds = new Int32Array(INITIAL_ROWS)
     this.ranges = new Map()
     this.counts = emptyCounts()
@@ -244,7 +265,7 @@ const NULL_VALUE: BadRecordReason = {
 }
 
 function emptyCounts(): EpochCounts {
-  return { messages: 0, rows: 0, badRecords: 0, skipped: 0, filtered: 0 }
+  return { messages: 0, rows: 0, badRecords: 0, quarantined: 0, skipped: 0, filtered: 0 }
 }
 
 /** The rows of each table partition, ascending; null in place of the list where one partition has them all. */

@@ -21,7 +21,10 @@ export interface IngestMetrics {
   /** Bytes of record batches as fetched (compressed). */
   bytesRead: number
   rows: number
+  /** Records that did not fit: left out, or put into the quarantine. */
   badRecords: number
+  /** Those of them that are in the quarantine. */
+  quarantined: number
   /** Tombstones left out by `on_null_value: skip`. */
   skipped: number
   /** Records of aborted transactions. */
@@ -43,6 +46,7 @@ export function createIngestMetrics(): IngestMetrics {
     bytesRead: 0,
     rows: 0,
     badRecords: 0,
+    quarantined: 0,
     skipped: 0,
     filtered: 0,
     lostOffsets: 0n,
@@ -64,6 +68,7 @@ export function countCut(
   metrics.messages += counts.messages
   metrics.rows += counts.rows
   metrics.badRecords += counts.badRecords
+  metrics.quarantined += counts.quarantined
   metrics.skipped += counts.skipped
   metrics.filtered += counts.filtered
   metrics.files += files.length
@@ -78,6 +83,7 @@ export function sumIngestMetrics(all: readonly IngestMetrics[]): IngestMetrics {
     total.bytesRead += one.bytesRead
     total.rows += one.rows
     total.badRecords += one.badRecords
+    total.quarantined += one.quarantined
     total.skipped += one.skipped
     total.filtered += one.filtered
     total.lostOffsets += one.lostOffsets

@@ -17,11 +17,14 @@ import type { TableLayout } from '../config/table-layout.ts'
 import { TableWriter } from '../delta/table-writer.ts'
 import { DeltaError } from '../error.ts'
 import type { S3Client } from '../s3/s3-client.ts'
+import { openQuarantineTable, Quarantine } from './quarantine.ts'
 import { decodeLayout } from './schema-growth.ts'
 
 export interface OpenedTable {
   /** Null where a dry run found no table. */
   readonly writer: TableWriter | null
+  /** Where bad records go; null where they do not, or nothing is written. */
+  readonly quarantine: Quarantine | null
   readonly layout: TableLayout
   /** This call created the table. */
   readonly created: boolean
@@ -66,11 +69,29 @@ export async function openTable(
     ;({ table, created } = await createTable(config, store, layout, runtime))
     if (!created && isUnwanted) throw tableExists(store.uri)
   }
-  if (table === null) return { writer: null, layout, created }
+  if (table === null) return { writer: null, quarantine: null, layout, created }
   // A commit asks again; asked here, a table that cannot be written is refused before anything is read.
   assertWritable(table.state.protocol, table.state.metadata, table.state.schema)
   if (config.delta.writeMode === 'overwrite') assertRemovable(table.state, store.uri)
-  return { writer: createWriter(config, table, layout, runtime), layout, created }
+  const writer = createWriter(config, table, layout, runtime)
+  const quarantine = dryRun ? null : await openQuarantine(config, lake, writer.table, runtime)
+  return { writer, quarantine, layout, created }
+}
+
+/** Opens the quarantine, where there is to be one, and takes out what attempts have left there that came to nothing. */
+async function openQuarantine(
+  config: PipelineConfig,
+  lake: S3Client,
+  table: DeltaTable,
+  runtime: Runtime,
+): Promise<Quarantine | null> {
+  if (config.processing.onBadRecord !== 'quarantine') return null
+  const quarantine = new Quarantine(config, await openQuarantineTable(config, lake, runtime), runtime)
+  if (!quarantine.hasLeftovers(table.state.txns)) return quarantine
+  // What was read before the quarantine does not tell which of its attempts have come to nothing.
+  await table.reload()
+  await quarantine.tidy(table.state.txns)
+  return quarantine
 }
 
 async function createTable(

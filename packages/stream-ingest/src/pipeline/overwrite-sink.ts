@@ -69,7 +69,7 @@ export class OverwriteSink implements EpochSink {
   }
 
   async write(cut: EpochCut, reason: FlushReason): Promise<SinkOutcome> {
-    const { config, tableProgress } = this.context
+    const { config, quarantine, tableProgress } = this.context
     const pipeline = config.name
     const starts = tableProgress.takeUnrecorded()
     const columns = epochColumns(cut, {
@@ -78,6 +78,8 @@ export class OverwriteSink implements EpochSink {
       committed: tp => tableProgress.committedOffset(tp),
       starts,
     })
+    // Crash here and until the end: records in the quarantine that count nowhere, as the files do.
+    if (cut.quarantined !== null) await quarantine?.putPart(cut.quarantined, cut.ranges, this.writer)
     const files = await this.overwriter.take(columns)
     for (const file of files) publish('file:written', { pipeline, ...file })
     tableProgress.commit(cut, starts)
@@ -93,7 +95,7 @@ export class OverwriteSink implements EpochSink {
   }
 
   async finish(end: RunEnd): Promise<void> {
-    const { config, runtime, metrics, tableProgress } = this.context
+    const { config, runtime, quarantine, metrics, tableProgress } = this.context
     const pipeline = config.name
     const { uri } = this.writer.table.store
     if (end === 'cut-short') {
@@ -105,9 +107,10 @@ export class OverwriteSink implements EpochSink {
     }
     const startedMs = runtime.monotonicMs()
     const { taken, overwriter } = this
+    const names = (await quarantine?.namesOfRun(this.writer.table.state.txns)) ?? []
     const outcome = await overwriter.commit(
       {
-        offsets: runOffsets(this.context),
+        offsets: new Map([...runOffsets(this.context), ...names]),
         queryId: config.pipelineId,
         metrics: commitMetrics(taken, this.newestRecordMs),
       },
@@ -140,6 +143,8 @@ export class OverwriteSink implements EpochSink {
       ranges: tableProgress.ranges(),
     })
     if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })
+    // Crash here: records of the table that was replaced stay in the quarantine, and count nowhere.
+    await quarantine?.tidy(this.writer.table.state.txns)
     await keepUpLog(this.writer, pipeline, version, runtime)
     this.groupOffsets.commit(tableProgress.positions())
   }

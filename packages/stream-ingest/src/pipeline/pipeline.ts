@@ -17,16 +17,18 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { TableWriter } from '../delta/table-writer.ts'
 import { KafkaError } from '../error.ts'
-import { MessageBatch } from '../kafka/message-batch.ts'
-import type { MessageSource, SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
+import { BadRecordLimits } from './bad-record-limits.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
 import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { OverwriteSink } from './overwrite-sink.ts'
+import type { Quarantine } from './quarantine.ts'
+import { publishRead } from './read-event.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
 import { askMergeRules, layoutFor } from './schema-growth.ts'
@@ -50,8 +52,12 @@ export interface PipelineDependencies {
   readonly source: MessageSource
   /** Null in a dry run on a table that does not exist yet. */
   readonly writer: TableWriter | null
+  /** Where bad records go; null where they do not, or nothing is written. */
+  readonly quarantine?: Quarantine | null
   readonly layout: TableLayout
   readonly runtime: Runtime
+  /** Bad records of the run before this attempt at it; none by default. */
+  readonly badRecordsBefore?: number
 }
 
 export interface RunOptions {
@@ -93,6 +99,7 @@ export class Pipeline {
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private readonly dropped: DroppedEpochs
+  private readonly badLimits: BadRecordLimits
 
   constructor(config: PipelineConfig, deps: PipelineDependencies) {
     this.config = config
@@ -107,11 +114,13 @@ export class Pipeline {
         config,
         source: deps.source,
         runtime: deps.runtime,
+        quarantine: deps.quarantine ?? null,
         tableProgress: this.tableProgress,
         metrics: this.metrics,
       },
       deps.writer,
     )
+    this.badLimits = new BadRecordLimits(config, deps.badRecordsBefore)
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_IN_A_ROW_MAX)
   }
 
@@ -181,6 +190,8 @@ export class Pipeline {
         dropped ||= (await this.settle()) === 'dropped'
         // The positions are others than before then: the end may not be reached after all.
         if (dropped && endReached && !stopRequested && !deadlineReached) continue
+        const tooMany = endReached ? this.badLimits.exceededAtEnd(this.tableUri) : null
+        if (tooMany !== null) throw tooMany
         return endReached || (deadlineReached && this.ends === null) ? 'complete' : 'cut-short'
       }
       try {
@@ -232,20 +243,6 @@ export class Pipeline {
     return flushReason({ ...facts, stopRequested, deadlineReached, endReached }, this.limits)
   }
 
-  private publishRead(chunk: SourceChunk): void {
-    const { topicPartition, fromOffset, nextOffset, endOffset, sizeBytes } = chunk
-    publish('batch:read', {
-      pipeline: this.config.name,
-      topic: topicPartition.topic,
-      partition: topicPartition.partition,
-      messageCount: new MessageBatch([chunk]).recordCountMax,
-      sizeBytes,
-      fromOffset,
-      nextOffset,
-      endOffset,
-    })
-  }
-
   private async read(maxWaitMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { source, runtime } = this.deps
     const startedMs = runtime.monotonicMs()
@@ -257,7 +254,7 @@ export class Pipeline {
     this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
     for (const chunk of chunks) {
       this.metrics.bytesRead += chunk.sizeBytes
-      this.publishRead(chunk)
+      publishRead(this.config.name, chunk)
     }
     this.queue.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
@@ -338,9 +335,16 @@ export class Pipeline {
     )
   }
 
-  /** Under `stop` everything before the bad record is committed first; the next run starts at it. */
+  /** What ends the run is met after everything before the bad record was committed; the next run starts at it. */
   private async reject(bad: BadRecord): Promise<void> {
-    if (rejectRecord(this.config, bad) === 'skip') return
+    const { config, epoch, queue } = this
+    const tooMany =
+      config.processing.onBadRecord === 'stop'
+        ? null
+        : this.badLimits.exceededBy(bad, epoch.tally, this.tableUri)
+    const action = rejectRecord(config, bad, tooMany !== null)
+    if (action === 'quarantine') epoch.quarantineLast(queue, bad, config.pipelineId, this.deps.runtime.now())
+    if (action !== 'stop') return
     this.epoch.excludeLast(bad)
     const dropped =
       (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') ||
@@ -348,7 +352,7 @@ export class Pipeline {
     // Another writer took over in the meantime and has met the record itself, or the record is met again; the table says
     // where to go on.
     if (dropped) return
-    throw badRecordError(this.config, bad, this.tableUri)
+    throw tooMany ?? badRecordError(config, bad, this.tableUri)
   }
 
   /** Takes the epoch and starts its commit, once the one before is through; `dropped` means that there is none left. */
@@ -359,6 +363,7 @@ export class Pipeline {
   }
 
   private start(cut: EpochCut, reason: FlushReason): void {
+    this.badLimits.add(cut.counts)
     const inFlight: InFlight = { cut, done: this.commit(cut, reason), isSettled: false }
     // A failure is met in `settle`; until then it must not count as unhandled.
     const note = (): void => {
@@ -371,11 +376,14 @@ export class Pipeline {
   /** Waits for the commit that is under way. One that was dropped takes with it everything that was decoded since. */
   private async settle(): Promise<CommitStatus | 'none'> {
     if (this.inFlight === null) return 'none'
-    const { done } = this.inFlight
+    const { done, cut } = this.inFlight
     try {
       const outcome = await done
       this.inFlight = null
-      if (outcome === 'dropped') await this.restartFromTable()
+      if (outcome === 'dropped') {
+        this.badLimits.takeBack(cut.counts)
+        await this.restartFromTable()
+      }
       return outcome
     } finally {
       this.inFlight = null

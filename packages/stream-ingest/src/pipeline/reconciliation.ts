@@ -21,6 +21,8 @@ export interface Reconciliation {
   readonly consumed: bigint
   readonly rows: bigint
   readonly badRecords: bigint
+  /** Of the bad ones those that wait in the quarantine. */
+  readonly quarantined: bigint
   readonly skipped: bigint
   readonly filtered: bigint
   /** The log goes back to the table's first version: nothing is left out. */
@@ -34,6 +36,7 @@ interface Counts {
   consumed: bigint
   rows: bigint
   badRecords: bigint
+  quarantined: bigint
   skipped: bigint
   filtered: bigint
 }
@@ -50,7 +53,15 @@ export async function reconcile(
   version: number,
   commitsMax: number = RECONCILED_COMMITS_MAX,
 ): Promise<Reconciliation> {
-  const counts: Counts = { commits: 0, consumed: 0n, rows: 0n, badRecords: 0n, skipped: 0n, filtered: 0n }
+  const counts: Counts = {
+    commits: 0,
+    consumed: 0n,
+    rows: 0n,
+    badRecords: 0n,
+    quarantined: 0n,
+    skipped: 0n,
+    filtered: 0n,
+  }
   let oldest = version + 1
   let isCleaned = false
   while (oldest > 0 && !isCleaned && version - oldest + 1 < commitsMax) {
@@ -83,12 +94,14 @@ function addCommit(pipelineId: string, commit: readonly Action[], counts: Counts
   const metrics = commit.find(action => 'commitInfo' in action)?.commitInfo.operationMetrics ?? {}
   const add = (name: string): bigint => {
     const text = String(metrics[name] ?? '0')
-    return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n
+    // Negative where a replay took records out of the quarantine and made rows of them.
+    return /^-?\d{1,19}$/.test(text) ? BigInt(text) : 0n
   }
   counts.commits++
   counts.consumed += add('numConsumedRecords')
   counts.rows += add('numOutputRows')
   counts.badRecords += add('numBadRecords')
+  counts.quarantined += add('numQuarantinedRecords')
   counts.skipped += add('numSkippedRecords')
   counts.filtered += add('numFilteredRecords')
 }

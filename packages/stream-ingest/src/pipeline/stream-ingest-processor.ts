@@ -53,6 +53,8 @@ type PipelineOutcome = Pick<PipelineFailure, 'table'> & {
 /** What the attempts of one run share. */
 interface RunProgress {
   hasOpened: boolean
+  /** Of runs before this one. */
+  readonly badRecordsBefore: number
 }
 
 export interface ProcessorOptions {
@@ -283,7 +285,8 @@ export class StreamIngestProcessor {
     const startedMs = this.runtime.monotonicMs()
     const starts = new Map<string, bigint>()
     let hasStarted = false
-    const run: RunProgress = { hasOpened: false }
+    const badRecordsBefore = this.metrics.get(config.name)?.badRecords ?? 0
+    const run: RunProgress = { hasOpened: false, badRecordsBefore }
     for (let failureCount = 1; ; failureCount++) {
       const commitsBefore = this.metrics.get(config.name)?.commits ?? 0
       const leftMs =
@@ -351,13 +354,22 @@ export class StreamIngestProcessor {
     onStart: (pipeline: Pipeline) => void,
   ): Promise<PipelineResult> {
     try {
-      const { writer, layout } = await openTable(config, lake, this.runtime, { again: run.hasOpened })
+      const { writer, quarantine, layout } = await openTable(config, lake, this.runtime, {
+        again: run.hasOpened,
+      })
       run.hasOpened = true
       const source = this.createSource(config)
       try {
-        const pipeline = new Pipeline(config, { source, writer, layout, runtime: this.runtime })
-        onStart(pipeline)
         const before = this.metrics.get(config.name) ?? createIngestMetrics()
+        const pipeline = new Pipeline(config, {
+          source,
+          writer,
+          quarantine,
+          layout,
+          runtime: this.runtime,
+          badRecordsBefore: before.badRecords - run.badRecordsBefore,
+        })
+        onStart(pipeline)
         this.metrics.set(config.name, pipeline.metrics)
         try {
           const store = writer?.table.store ?? null

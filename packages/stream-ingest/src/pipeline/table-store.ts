@@ -5,7 +5,15 @@
  */
 import type { ObjectStore } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
+import { quarantineTableName } from '../delta/quarantine-schema.ts'
 import { openLakeStore } from '../s3/lake-store.ts'
+
+export { quarantineTableName }
+
+/** Rooted at the quarantine of the table. Makes no request. */
+export function openQuarantineStore({ s3, processing, delta }: PipelineConfig): ObjectStore {
+  return openLakeStore(s3, processing).at(quarantineTableName(delta.tableName))
+}
 
 /** Rooted at the table. Makes no request. */
 export function openTableStore(pipeline: PipelineConfig): ObjectStore {

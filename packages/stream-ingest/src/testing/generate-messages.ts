@@ -19,6 +19,8 @@
 import assert from 'node:assert/strict'
 
 export const EVENT_TYPES = ['page_view', 'click', 'search', 'add_to_cart', 'purchase', 'sign_out'] as const
+/** Arrays in one another: more than a decoder takes. */
+const TOO_DEEP = 200
 const PAGES = [
   '/',
   '/products/blue-kettle',
@@ -49,8 +51,35 @@ export interface UserEvent {
   readonly is_mobile: boolean
 }
 
-/** What is wrong with a corrupt message, each a different way for a reader to stumble. */
-export const CORRUPTIONS = ['truncated', 'wrong-type', 'missing-required', 'not-utf8', 'empty'] as const
+/**
+ * What is wrong with a corrupt message, each a different way for a reader to stumble: none fits a schema of the three
+ * required fields. In `renamed` the id is called `userId`, and in `nested` it is `user.id`: a corrected schema takes those.
+ */
+export const CORRUPTIONS = [
+  'truncated',
+  'wrong-type',
+  'missing-required',
+  'not-utf8',
+  'empty',
+  'trailing-bytes',
+  'array',
+  'null-text',
+  'string',
+  'unquoted-key',
+  'single-quotes',
+  'trailing-comma',
+  'control-character',
+  'bad-escape',
+  'utf-16',
+  'not-a-number',
+  'out-of-range',
+  'fraction',
+  'too-deep',
+  'bad-timestamp',
+  'null-event-type',
+  'renamed',
+  'nested',
+] as const
 export type Corruption = (typeof CORRUPTIONS)[number]
 
 export interface GeneratedMessage {
@@ -153,6 +182,57 @@ function corrupt(event: UserEvent, corruption: Corruption): Uint8Array {
     }
     case 'empty':
       return new Uint8Array(0)
+    case 'utf-16':
+      return Buffer.from(formatEvent(event, String(event.user_id)), 'utf16le')
+    default:
+      return Buffer.from(corruptText(event, formatEvent(event, String(event.user_id)), corruption), 'utf8')
+  }
+}
+
+function corruptText(
+  event: UserEvent,
+  sound: string,
+  corruption: Exclude<
+    Corruption,
+    'truncated' | 'wrong-type' | 'missing-required' | 'not-utf8' | 'empty' | 'utf-16'
+  >,
+): string {
+  const eventType = `"event_type":"${event.event_type}"`
+  switch (corruption) {
+    case 'trailing-bytes':
+      return `${sound}}`
+    case 'array':
+      return `[${sound}]`
+    case 'null-text':
+      return 'null'
+    case 'string':
+      return JSON.stringify(sound)
+    case 'unquoted-key':
+      return sound.replace('"user_id"', 'user_id')
+    case 'single-quotes':
+      return sound.replaceAll('"', "'")
+    case 'trailing-comma':
+      return sound.replace(/\}$/, ',}')
+    case 'control-character':
+      return sound.replace(eventType, '"event_type":"a\u0001b"')
+    case 'bad-escape':
+      return sound.replace(eventType, '"event_type":"a\\xb"')
+    case 'not-a-number':
+      return formatEvent(event, 'NaN')
+    case 'out-of-range':
+      return formatEvent(event, '9223372036854775808')
+    case 'fraction':
+      return formatEvent(event, '1.5')
+    case 'too-deep':
+      return sound.replace(/\}$/, `,"more":${'['.repeat(TOO_DEEP)}${']'.repeat(TOO_DEEP)}}`)
+    case 'bad-timestamp':
+      return sound.replace(`"timestamp":${event.timestamp}`, '"timestamp":"soon"')
+    case 'null-event-type':
+      return sound.replace(eventType, '"event_type":null')
+    case 'renamed':
+      return sound.replace('"user_id"', '"userId"')
+    case 'nested':
+      return sound.replace(/^\{"user_id":(-?\d+)/, '{"user":{"id":$1}')
   }
 }
 

@@ -101,6 +101,8 @@ processing:
   compression_type: zstd
   compression_level: 3
   on_bad_record: skip
+  max_bad_records: 10_000
+  max_bad_ratio: 0.01
   on_null_value: row
   value_format: json
   runtime_limit_ms: 60000

@@ -55,6 +55,7 @@ suite('DeltaWriter writes plain messages', () => {
       bytesWritten: result.bytesWritten,
       commits: 1,
       badRecords: 0,
+      quarantined: 0,
       skipped: 0,
       duplicates: 0,
       filtered: 0,

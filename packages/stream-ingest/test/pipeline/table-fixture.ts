@@ -24,6 +24,8 @@ export interface ConfigParts {
   readonly processing?: string
   readonly delta?: string
   readonly storage?: string
+  /** The columns, in place of `id` and `kind`. */
+  readonly schema?: string
 }
 
 export function pipelineConfig(parts: ConfigParts = {}): PipelineConfig {
@@ -40,9 +42,7 @@ ${parts.storage ?? 'local: { path: /unused }'}
 delta:
   table_name: events
   partition_columns: [date]
-  schema:
-    - { name: id, data_type: int64, nullable: false }
-    - { name: kind, data_type: utf8 }
+  schema: ${parts.schema ?? '[{ name: id, data_type: int64, nullable: false }, { name: kind, data_type: utf8 }]'}
 ${(parts.delta ?? '').replace(/^/gm, '  ')}
 processing: ${parts.processing ?? '{}'}
 `)
