@@ -8,6 +8,7 @@
  *
  *     in the quarantine   txn <series>           the last number that was taken
  *                         txn <series>-settled   up to here, every number that rows still bear counts
+ *                         txn <series>-open      the last number whose commit of the table replaces it at the end of a run
  *     in the table        txn <series>           the number named last
  *                         txn <series>-floor     where the table was replaced: the number that began it anew
  *
@@ -38,6 +39,10 @@ export function settledAppId(series: string): string {
   return `${series}-settled`
 }
 
+export function openAppId(series: string): string {
+  return `${series}-open`
+}
+
 export function floorAppId(series: string): string {
   return `${series}-floor`
 }
@@ -48,6 +53,7 @@ export interface SeriesNumbers {
   readonly settled: bigint
   readonly named: bigint
   readonly floor: bigint
+  readonly open: bigint
 }
 
 /**
@@ -60,6 +66,7 @@ export function readSeries(series: string, quarantine: Txns, table: Txns): Serie
     settled: quarantine.get(settledAppId(series))?.version ?? 0n,
     named: table.get(series)?.version ?? 0n,
     floor: table.get(floorAppId(series))?.version ?? 0n,
+    open: quarantine.get(openAppId(series))?.version ?? 0n,
   }
 }
 
@@ -86,6 +93,14 @@ export function isVoid(number: bigint, numbers: SeriesNumbers): boolean {
 /** May there be rows that are void? Numbers are taken without gaps, so that usually it is known that there are none. */
 export function mayHoldVoid({ settled, named, floor }: SeriesNumbers): boolean {
   return named > settled + 1n || floor > settled
+}
+
+/**
+ * May a number that the table does not name be that of a run which replaces it? Such a run's commit does not depend on how
+ * far the table has come, so that nothing but a later number tells that it is void.
+ */
+export function isOpen({ settled, named, open }: SeriesNumbers): boolean {
+  return open > named && open > settled
 }
 
 /** Has a step been taken that the table does not name (yet, or because its process died)? */

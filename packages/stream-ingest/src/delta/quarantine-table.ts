@@ -38,6 +38,7 @@ import {
   isVoid,
   mayHoldVoid,
   nextNumber,
+  openAppId,
   readSeries,
   type SeriesNumbers,
   settledAppId,
@@ -156,7 +157,8 @@ export class QuarantineTable {
    * @param batch columns of `QUARANTINED_RECORD`, at least one row
    * @param seriesOfRow index into `series` for each row
    * @param named what the table names just now: its `txn`s
-   * @param reused numbers of the caller's own that no commit of the table has named yet: more rows under them
+   * @param ofRun numbers that a run which replaces the table has taken before: its rows all have the same. Null for commits
+   *   that append
    * @throws DeltaError `DELTA_COMMIT_CONTENTION`, `DELTA_TABLE_CHANGED`, `TABLE_SCHEMA_MISMATCH`, what the store throws
    */
   async append(
@@ -164,7 +166,7 @@ export class QuarantineTable {
     seriesOfRow: Int32Array,
     series: readonly AttemptSeries[],
     named: Txns,
-    reused: ReadonlyMap<string, bigint> = new Map(),
+    ofRun: ReadonlyMap<string, bigint> | null = null,
   ): Promise<readonly TakenNumber[]> {
     assert(batch.rowCount > 0 && seriesOfRow.length === batch.rowCount)
     await this.create()
@@ -174,7 +176,7 @@ export class QuarantineTable {
       const { txns } = this
       const standings = series.map(each => readSeries(each.series, txns, named))
       if (standings.some(mayHoldVoid)) return this.sweep(series, named)
-      const numbers = series.map((each, i) => reused.get(each.series) ?? nextNumber(standings[i]!))
+      const numbers = series.map((each, i) => ofRun?.get(each.series) ?? nextNumber(standings[i]!))
       this.assertUnsettled(numbers, standings)
       if (files === null || files.numbers.some((number, i) => number !== numbers[i])) {
         // Crash here: files that no commit names, those of an earlier turn too; VACUUM removes them.
@@ -187,6 +189,7 @@ export class QuarantineTable {
         txns: series.flatMap((each, i) => [
           this.txn(each.appId, larger(txns.get(each.appId)?.version, each.nextOffset)),
           ...this.step(each.series, larger(standings[i]!.taken, numbers[i]!), standings[i]!),
+          ...(ofRun === null ? [] : [this.txn(openAppId(each.series), numbers[i]!)]),
         ]),
         operation: 'STREAMING UPDATE',
         metrics: { numQuarantinedRecords: String(batch.rowCount) },

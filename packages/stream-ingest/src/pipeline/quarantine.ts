@@ -9,6 +9,7 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import {
   attemptSeries,
   floorAppId,
+  isOpen,
   isPending,
   mayHoldVoid,
   nextNumber,
@@ -65,11 +66,11 @@ export class Quarantine {
    * @throws what {@link QuarantineTable.append} throws
    */
   async put(
-    { batch, topicPartitions, partitionOfRow }: QuarantinedRecords,
+    records: QuarantinedRecords,
     ranges: readonly EpochRange[],
     writer: TableWriter,
   ): Promise<OffsetAdvance[]> {
-    return (await this.append({ batch, topicPartitions, partitionOfRow }, ranges, writer)).map(naming)
+    return (await this.append(records, ranges, writer, null)).map(naming)
   }
 
   /**
@@ -81,8 +82,8 @@ export class Quarantine {
     ranges: readonly EpochRange[],
     writer: TableWriter,
   ): Promise<void> {
-    for (const { series, number } of await this.append(records, ranges, writer))
-      this.ofRun.set(series, number)
+    const taken = await this.append(records, ranges, writer, this.ofRun)
+    for (const { series, number } of taken) this.ofRun.set(series, number)
   }
 
   /**
@@ -104,6 +105,7 @@ export class Quarantine {
     { batch, topicPartitions, partitionOfRow }: QuarantinedRecords,
     ranges: readonly EpochRange[],
     writer: TableWriter,
+    ofRun: ReadonlyMap<string, bigint> | null,
   ): Promise<readonly TakenNumber[]> {
     const { name: pipeline, pipelineId } = this.config
     const startedMs = this.runtime.monotonicMs()
@@ -114,7 +116,7 @@ export class Quarantine {
     })
     this.hasCommitted = true
     const { txns } = writer.table.state
-    const taken = await this.table.append(batch, partitionOfRow, series, txns, this.ofRun)
+    const taken = await this.table.append(batch, partitionOfRow, series, txns, ofRun)
     publish('quarantine:committed', {
       pipeline,
       version: this.table.state!.version,
@@ -169,7 +171,11 @@ export class Quarantine {
       const numbers = readSeries(series, txns, named)
       const nextOffset = named.get(appId)?.version
       // The table has passed the last offset of every attempt that is not named: none can be committed any more.
-      const isDead = isPending(numbers) && nextOffset !== undefined && nextOffset >= txns.get(appId)!.version
+      const isDead =
+        isPending(numbers) &&
+        !isOpen(numbers) &&
+        nextOffset !== undefined &&
+        nextOffset >= txns.get(appId)!.version
       if (isDead) dead.add(appId)
       if (isDead || mayHoldVoid(numbers)) leftovers.push({ appId, series })
     }

@@ -5,6 +5,7 @@
  * @module
  */
 import { type Action, type ObjectStore, readCommit } from '@stream-ingest/delta'
+import { replaySeries } from '../delta/quarantine-numbers.ts'
 import { parseAppId } from './start-position.ts'
 
 /** Commits that are read at once. */
@@ -89,7 +90,11 @@ export async function reconcile(
 }
 
 function addCommit(pipelineId: string, commit: readonly Action[], counts: Counts): void {
-  const isOurs = commit.some(action => 'txn' in action && parseAppId(pipelineId, action.txn.appId) !== null)
+  const isOurs = commit.some(
+    action =>
+      'txn' in action &&
+      (parseAppId(pipelineId, action.txn.appId) !== null || action.txn.appId === replaySeries(pipelineId)),
+  )
   if (!isOurs) return
   const metrics = commit.find(action => 'commitInfo' in action)?.commitInfo.operationMetrics ?? {}
   const add = (name: string): bigint => {

@@ -13,7 +13,7 @@ import { openScene, partsEnvironment, skip } from './real-parts.ts'
 
 const ENTRY = fileURLToPath(new URL('../../bin/stream-ingest.js', import.meta.url))
 const PARTITIONS = 3
-const MESSAGES = 20_000
+const MESSAGES = 8_000
 const POISON_SHARE = 0.01
 /** A command that hangs is killed, so that the test says so. */
 const COMMAND_MAX_MS = 3 * 60_000
@@ -104,7 +104,7 @@ describe('poison in a real topic', { skip }, () => {
     const { producer, configFile } = await openTestScene()
     const topic = `poison-${randomUUID()}`
     const table = `poison_${randomUUID().replaceAll('-', '')}`
-    const messages = [...generateMessages({ seed: 11, count: MESSAGES, corruptShare: POISON_SHARE })]
+    const messages = [...generateMessages({ seed: 3, count: MESSAGES, corruptShare: POISON_SHARE })]
     const poison = Map.groupBy(
       messages.filter(m => m.corruption !== null),
       m => m.corruption!,
@@ -112,7 +112,7 @@ describe('poison in a real topic', { skip }, () => {
     assert.deepEqual([...poison.keys()].sort(), [...CORRUPTIONS].sort(), 'every kind is there')
     await producer.createTopic(topic, PARTITIONS)
     await producer.fill(topic, PARTITIONS, messages)
-    const processing = { on_bad_record: 'quarantine', batch_size: 1_500 }
+    const processing = { on_bad_record: 'quarantine', batch_size: 120 }
     const config = configFile({ topic, table, processing })
 
     const deaths = await killedAtEachWrite(['run', config, '--until-latest', '--quiet'], run => 1 + (run % 3))

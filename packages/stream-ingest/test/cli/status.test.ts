@@ -138,6 +138,30 @@ describe('status', () => {
     assert.deepEqual([consumed, rows, badRecords, skipped, whole, balanced], [10, 8, 1, 1, true, true])
   })
 
+  test('shows what waits in the quarantine, and counts what was replayed as rows', async t => {
+    const scene = await Scene.open(t)
+    scene.broker.produce('events', 0, [{ value: '{"id":"x"}' }, { value: '{"id":7.5}' }])
+    await scene.workplace.ingestAll({ processing: { on_bad_record: 'quarantine' } })
+    const before = await scene.status('--reconcile')
+    assert.match(before.stdout, /10 messages consumed = 8 rows \+ 2 bad \(2 in quarantine\) \+ 0 skipped/)
+    const delta = {
+      schema: [
+        { name: 'id', data_type: 'int64' },
+        { name: 'name', data_type: 'utf8' },
+      ],
+    }
+    const derived = {
+      ...delta,
+      schema: [{ ...delta.schema[0], metadata: { source: 'payload.other' } }, delta.schema[1]],
+    }
+    const config = await scene.workplace.configure({ delta: derived })
+    const replayed = await run(['quarantine', 'replay', config], { cwd: scene.workplace.folder })
+    assert.equal(replayed.exitCode, 0, replayed.stderr)
+    const after = await scene.status('--reconcile')
+    assert.match(after.stdout, /10 messages consumed = 10 rows \+ 0 bad \+ 0 skipped/)
+    assert.equal(after.exitCode, 0)
+  })
+
   test('says which messages retention took before they were read', async t => {
     const scene = await Scene.open(t)
     await scene.workplace.ingestAll()

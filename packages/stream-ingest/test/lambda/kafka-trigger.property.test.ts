@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { FaultQueue, MemoryObjectStore, readCommit } from '@stream-ingest/delta'
+import { FaultQueue, loadSnapshot, MemoryObjectStore, readCommit, scanTable } from '@stream-ingest/delta'
 import fc from 'fast-check'
 import type { KafkaMessage } from '../../src/kafka/message-batch.ts'
 import { parseEvent } from '../../src/lambda/event.ts'
@@ -47,6 +47,29 @@ suite('a Kafka trigger', () => {
     assert.deepEqual(failures(await send(open(), messages(5, 15))), [])
     assert.deepEqual(await rowPlaces(table), places(0, 15))
     assert.equal(await readCommit(table, 3), null, 'a batch that is stored makes no commit')
+  })
+
+  test('counts a bad record as stored where it goes into the quarantine', async () => {
+    const { lake, table, open, send } = setUp({ processing: '{ on_bad_record: quarantine }' })
+    const batch = [message(0), message(1, 'no JSON'), message(2), message(0, '{', 1)]
+    for (const trigger of [open(), open()]) assert.deepEqual(failures(await send(trigger, batch)), [])
+    assert.deepEqual(await rowPlaces(table), ['0@0000', '0@0002'])
+    const snapshot = (await loadSnapshot(lake.at('events_quarantine')))!
+    const quarantined: string[] = []
+    for await (const rows of scanTable(snapshot)) {
+      for (const { partition, offset } of rows) quarantined.push(`${partition}@${offset}`)
+    }
+    assert.deepEqual(quarantined.sort(), ['0@1', '1@0'])
+  })
+
+  test('fails as a whole at more bad records than the configuration allows', async () => {
+    const { open, send } = setUp({ processing: '{ on_bad_record: quarantine, max_bad_records: 1 }' })
+    const trigger = open()
+    await assert.rejects(send(trigger, [message(0), message(1, '{'), message(2, '{'), message(3)]), {
+      code: 'RECORD_LIMIT',
+    })
+    // What came before stands; the rest has a count of its own.
+    assert.deepEqual(failures(await send(trigger, [message(1, '{'), message(2, '{'), message(3)])), [])
   })
 
   test('puts records in order, and passes gaps that filters leave', async () => {
