@@ -176,7 +176,7 @@ export const ERRORS = {
   },
   KAFKA_OFFSET_OUT_OF_RANGE: {
     title: 'the next offset is not in the topic any more',
-    hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or reset the offsets',
+    hint: 'set `kafka.on_offset_out_of_range` to accept the loss, or move the offsets with `stream-ingest offsets set`',
     exitCode: EXIT_CODES.badData,
   },
   KAFKA_RETENTION_NEAR: {

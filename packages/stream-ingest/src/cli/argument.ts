@@ -65,6 +65,7 @@ export function parseDuration(text: string): number {
 
 const DOCTOR_GROUPS = ['kafka', 'store', 'table', 'clock'] as const
 
+/** Of checks, comma-separated. */
 export function parseGroups(text: string): (typeof DOCTOR_GROUPS)[number][] {
   return text.split(',').map(word => {
     const group = DOCTOR_GROUPS.find(known => known === word.trim())

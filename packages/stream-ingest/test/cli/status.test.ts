@@ -140,21 +140,15 @@ describe('status', () => {
 
   test('shows what waits in the quarantine, and counts what was replayed as rows', async t => {
     const scene = await Scene.open(t)
-    scene.broker.produce('events', 0, [{ value: '{"id":"x"}' }, { value: '{"id":7.5}' }])
+    const value = (other: number): string => `{"id":"x","other":${other}}`
+    scene.broker.produce('events', 0, [{ value: value(7) }, { value: value(8) }])
     await scene.workplace.ingestAll({ processing: { on_bad_record: 'quarantine' } })
     const before = await scene.status('--reconcile')
     assert.match(before.stdout, /10 messages consumed = 8 rows \+ 2 bad \(2 in quarantine\) \+ 0 skipped/)
-    const delta = {
-      schema: [
-        { name: 'id', data_type: 'int64' },
-        { name: 'name', data_type: 'utf8' },
-      ],
-    }
-    const derived = {
-      ...delta,
-      schema: [{ ...delta.schema[0], metadata: { source: 'payload.other' } }, delta.schema[1]],
-    }
-    const config = await scene.workplace.configure({ delta: derived })
+    const id = { name: 'id', data_type: 'int64', nullable: false, metadata: { source: 'payload.other' } }
+    const config = await scene.workplace.configure({
+      delta: { schema: [id, { name: 'name', data_type: 'utf8' }] },
+    })
     const replayed = await run(['quarantine', 'replay', config], { cwd: scene.workplace.folder })
     assert.equal(replayed.exitCode, 0, replayed.stderr)
     const after = await scene.status('--reconcile')

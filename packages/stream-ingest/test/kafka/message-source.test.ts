@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, Producer, stringSerializers } from '@platformatic/kafka'
+import { KafkaProducer } from '../../../../scripts/kafka-producer.ts'
 import { createKafkaSource } from '../../src/kafka/kafka-source.ts'
 import type { MessageSource } from '../../src/kafka/message-source.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../../src/kafka/retry.ts'
 import { EmbeddedBroker, type EmbeddedProducer, MemoryKafka } from '../../src/testing/index.ts'
 import { type SourceHarness, type SourceOverrides, testMessageSource } from '../contract/message-source.ts'
 import { kafkaConfig, TEST_RETRY, testRuntime } from './kafka-fixture.ts'
+
+const MARKER_POLL_MS = 10
 
 /** Memory and the embedded broker are filled alike. */
 function inProcess(
@@ -91,6 +95,7 @@ testMessageSource('Kafka protocol, real broker', {
 async function openRealKafka(bootstrapServers: string): Promise<SourceHarness> {
   const base = { clientId: 'contract', bootstrapBrokers: [bootstrapServers] }
   const admin = new Admin(base)
+  const filler = await KafkaProducer.connect(bootstrapServers)
   const plain = new Producer<string, string, string, string>({ ...base, serializers: stringSerializers })
   const producers = new Map<string, Producer<string, string, string, string>>()
   const topics: string[] = []
@@ -100,7 +105,7 @@ async function openRealKafka(bootstrapServers: string): Promise<SourceHarness> {
       topics.push(name)
     },
     addPartitions: async (name, total) => {
-      await admin.createPartitions({ topics: [{ name, count: total, assignments: null as never }] })
+      await filler.addPartitions(name, total)
     },
     produce: async (topic, partition, values, { codec = 'none', timestampMs } = {}) => {
       const timestamp = timestampMs === undefined ? {} : { timestamp: BigInt(timestampMs) }
@@ -122,8 +127,13 @@ async function openRealKafka(bootstrapServers: string): Promise<SourceHarness> {
       producers.set(key, producer)
       const transaction = await producer.beginTransaction()
       await transaction.send({ messages: values.map(value => ({ topic, partition, value })) })
-      if (end === 'commit') await transaction.commit()
-      if (end === 'abort') await transaction.abort()
+      if (end === 'open') return
+      const endOffset = async (): Promise<bigint> =>
+        (await filler.endOffsets(topic, partition + 1, 'uncommitted'))[partition]!
+      const before = await endOffset()
+      await (end === 'commit' ? transaction.commit() : transaction.abort())
+      // The answer says that the end is decided; the marker in the log, which takes an offset, comes later.
+      while ((await endOffset()) === before) await sleep(MARKER_POLL_MS)
     },
     deleteRecordsBefore: async (topic, partition, offset) => {
       await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset }] }] })
@@ -139,6 +149,7 @@ async function openRealKafka(bootstrapServers: string): Promise<SourceHarness> {
     close: async () => {
       await Promise.all([...producers.values()].map(producer => producer.close(true)))
       await plain.close()
+      await filler.close()
       await admin.deleteTopics({ topics })
       await admin.close()
     },

@@ -506,7 +506,7 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
     group: 'kafka',
     code: 'KAFKA_OFFSET_OUT_OF_RANGE',
     message: /^offset 10 of `doctor-.*-0` is wanted, 0 to 3 are there: the log ends 7 offsets earlier/,
-    help: /or reset the offsets/,
+    help: /or move the offsets with `stream-ingest offsets set`/,
     exitCode: 65,
   },
   {
