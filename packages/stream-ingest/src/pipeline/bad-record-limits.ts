@@ -84,8 +84,14 @@ export class BadRecordLimits {
     const { maxBadRatio } = this.config.processing
     const problem = this.ratioProblem({ messages: 0, badRecords: 0 }, 1, maxBadRatio)
     if (problem === null) return null
+    const { delta, processing } = this.config
+    const outcome = processing.dryRun
+      ? 'nothing was written'
+      : delta.writeMode === 'overwrite'
+        ? 'the table is as it was'
+        : 'what was read is committed, the bad records as `processing.on_bad_record` says'
     return new SerializationError('RECORD_LIMIT', problem, {
-      hint: 'what was read is in the table, the bad records as `processing.on_bad_record` says: correct `delta.schema` or the producer, or raise `processing.max_bad_ratio`',
+      hint: `${outcome}: correct \`delta.schema\` or the producer, or raise \`processing.max_bad_ratio\``,
       context: { pipeline: this.config.name, badRecords: this.badRecords, table: tableUri },
     })
   }

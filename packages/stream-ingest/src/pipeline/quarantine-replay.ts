@@ -39,6 +39,8 @@ import { askMergeRules, layoutFor } from './schema-growth.ts'
 
 /** Records in one commit: as many table partitions may they fall into at most. */
 export const REPLAY_BATCH_RECORDS_MAX = TABLE_PARTITIONS_MAX
+/** A record is held as a row, in a batch, as columns and in the encoded file. */
+const COPIES = 4
 /** Times that others may come in between before a replay gives up. */
 const RESTARTS_MAX = 50
 const RESTART_DELAY_MS = 200
@@ -212,7 +214,7 @@ class QuarantineReplay {
     const snapshot = await loadSnapshot(quarantine.store, { version, nowMs: this.runtime.now() })
     const view = new QuarantineView(quarantine.txns, named)
     const filter = { ...this.options.filter, pipelineId: this.config.pipelineId }
-    const { memoryBytes } = flushLimits(this.config)
+    const memoryBytes = flushLimits(this.config).memoryBytes / COPIES
     const recordsMax = Math.min(
       this.options.batchRecords ?? REPLAY_BATCH_RECORDS_MAX,
       REPLAY_BATCH_RECORDS_MAX,
