@@ -16,6 +16,7 @@ interface ShownPipeline {
   readonly partitions: readonly Record<string, unknown>[]
   readonly unknownTopicIds: readonly string[]
   readonly reconciliation?: Readonly<Record<string, unknown>>
+  readonly late: boolean
   readonly error: { readonly code: string; readonly hint: string } | null
 }
 
@@ -78,6 +79,7 @@ describe('status', () => {
       endOffset: 5,
       lag: 5,
       lost: 0,
+      ahead: 0,
       inTable: false,
     })
   })
@@ -119,7 +121,7 @@ describe('status', () => {
     const inTime = await scene.shown('--stale-after', '1d')
     assert.deepEqual([inTime.ok, inTime.exitCode, inTime.pipeline.stale], [true, 0, false])
     const text = await scene.status('--stale-after', '1h')
-    assert.match(text.stdout, /events +events +1 +.* ago +STALE \(> 1 h 0 m\) +v\d+ /)
+    assert.match(text.stdout, /events +events +1 +.* ago +ERROR \(> 1 h\) +v\d+ /)
     assert.match(text.stdout, /\n1 of 1 pipeline stale\n$/)
   })
 
