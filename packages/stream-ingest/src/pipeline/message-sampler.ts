@@ -43,6 +43,8 @@ export class MessageSampler<Message extends SampledMessage> {
   private readonly found = new Map<TopicPartition, Message[]>()
   private messageCount = 0
   private sizeBytes = 0
+  /** The bound over all messages cut something off. */
+  private isCut = false
 
   /**
    * @param source open; nobody else reads from it
@@ -116,7 +118,7 @@ export class MessageSampler<Message extends SampledMessage> {
       }
       if (open.size > 0 && runtime.monotonicMs() - lastHeardMs >= SILENCE_MAX_MS) return false
     }
-    return true
+    return !this.isCut
   }
 
   /** @returns whether the span is through */
@@ -126,10 +128,13 @@ export class MessageSampler<Message extends SampledMessage> {
     const isThrough = chunk.nextOffset >= untilOffset
     const found = this.found.get(topicPartition) ?? []
     this.found.set(topicPartition, found)
-    const room = Math.max(0, Math.min(limit - found.length, this.messagesMax - this.messageCount))
+    const left = this.messagesMax - this.messageCount
+    const room = Math.max(0, Math.min(limit - found.length, left))
     const decoded = this.decode(isThrough ? { ...chunk, nextOffset: untilOffset } : chunk, room)
     for (const message of decoded) found.push(message)
     this.messageCount += decoded.length
+    // As many as there is room for: what comes behind them is not known.
+    this.isCut ||= decoded.length >= left && found.length < limit
     return isThrough || found.length >= limit
   }
 }
