@@ -299,10 +299,14 @@ describe('status', () => {
     const { exitCode, ok, pipeline } = await scene.shown('--reconcile')
     assert.deepEqual([exitCode, ok, pipeline.reconciliation!.balanced], [1, false, false])
     assert.match((await scene.status('--reconcile')).stdout, /9 messages consumed ≠ 8 rows/)
-    // The commit that a reader meets first is whole: only who adds up reads the others.
+    // The newest commit is whole, which is all that others read: only who adds up meets the broken one.
+    scene.produce(0, 5, 6)
+    await scene.workplace.ingestAll()
     await writeFile(log, 'no commit')
+    assert.equal((await scene.shown()).exitCode, 0)
     const broken = await scene.shown('--reconcile')
     assert.deepEqual([broken.exitCode, broken.pipeline.error?.code], [1, 'DELTA_LOG_CORRUPT'])
+    assert.deepEqual([broken.pipeline.lag, broken.pipeline.reconciliation], [0, undefined])
   })
 
   for (const [where, terminalWidth] of [
