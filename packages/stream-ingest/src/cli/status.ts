@@ -5,7 +5,7 @@
  */
 import type { IngestConfig } from '../config/config.ts'
 import type { FreshnessConfig, PipelineConfig } from '../config/ingest-config.ts'
-import { EXIT_CODES } from '../error.ts'
+import { ConfigError, EXIT_CODES } from '../error.ts'
 import { formatTime } from '../observe/format.ts'
 import { StreamIngestProcessor } from '../pipeline/stream-ingest-processor.ts'
 import { type CommandIo, writeText } from './command-io.ts'
@@ -34,6 +34,7 @@ const CLEAR = '\x1b[H\x1b[2J'
  * screen on a terminal, a block with its time elsewhere.
  *
  * @returns the exit code: 1 where one is stale, could not be asked, or does not add up
+ * @throws ConfigError `CONFIG_USAGE`
  */
 export async function statusCommand(
   config: IngestConfig,
@@ -42,6 +43,11 @@ export async function statusCommand(
 ): Promise<number> {
   const processor = new StreamIngestProcessor(config, { runtime: io.runtime })
   const { watchMs, json = false } = options
+  if (watchMs !== undefined && watchMs < 1) {
+    throw new ConfigError('CONFIG_USAGE', '`--watch` needs a pause between two looks', {
+      hint: 'such as `--watch 5s`',
+    })
+  }
   const look = async (signal?: AbortSignal): Promise<readonly Report[]> => {
     const found = await processor.status({
       reconcile: options.reconcile === true,

@@ -168,7 +168,7 @@ export class StreamIngestProcessor {
 
   /**
    * How far each pipeline is, asked from its table and from Kafka; nothing is moved or written. Never throws for an
-   * operational failure: the pipeline's `error` tells.
+   * operational failure: the pipeline's `errors` tell.
    */
   async status(options: StatusReportOptions = {}): Promise<readonly StatusReport[]> {
     return readStatusReports(this.pipelines, config => this.openParts(config), this.runtime, options)

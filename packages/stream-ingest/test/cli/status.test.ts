@@ -3,7 +3,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { EmbeddedBroker } from '../../src/testing/index.ts'
-import { documentOf, type Outcome, run, sound, Workplace } from './command-harness.ts'
+import { assertFailure, documentOf, type Outcome, run, sound, Workplace } from './command-harness.ts'
 import { show } from './table-fixture.ts'
 
 interface ShownPipeline {
@@ -339,6 +339,16 @@ describe('status', () => {
       }
     })
   }
+
+  test('does not watch without a pause', async t => {
+    const scene = await Scene.open(t)
+    assertFailure(await scene.status('--watch', '0s', '--json'), {
+      exitCode: 64,
+      code: 'CONFIG_USAGE',
+      message: /needs a pause/,
+      hint: /--watch 5s/,
+    })
+  })
 
   test('watches until it is stopped', async t => {
     const scene = await Scene.open(t)
