@@ -106,6 +106,7 @@ export type {
   StartPosition,
   TopicPartition,
 } from './kafka/message-source.ts'
+export type { PartitionDescription, TopicDescription } from './kafka/topic-description.ts'
 export {
   createHandler,
   type DrainResult,
@@ -132,19 +133,24 @@ export {
   type WriteResult,
 } from './pipeline/delta-writer.ts'
 export type { IngestMetrics, StageTimes } from './pipeline/ingest-metrics.ts'
-export type { OffsetChange, OffsetMove, OffsetMoveOptions, OffsetTarget } from './pipeline/offset-move.ts'
+export type {
+  ActiveCommit,
+  OffsetChange,
+  OffsetMove,
+  OffsetMoveOptions,
+  OffsetTarget,
+} from './pipeline/offset-move.ts'
 export type { PartitionProgress, PipelineResult, RunOptions } from './pipeline/pipeline.ts'
 export type { PartitionStatus, PipelineStatus } from './pipeline/pipeline-status.ts'
 export type { Reconciliation } from './pipeline/reconciliation.ts'
+export type { StatusReport, StatusReportOptions } from './pipeline/status-report.ts'
 export {
   type HealthReport,
   type PipelineFailure,
   type ProcessingResult,
   type ProcessorOptions,
-  type StatusReport,
   StreamIngestProcessor,
-  type TopicPartitionRange,
 } from './pipeline/stream-ingest-processor.ts'
 export type { TableMetrics } from './pipeline/table-metrics.ts'
-export type { RejectedRecord, TapOptions, Tapped } from './pipeline/tap.ts'
+export type { TapOptions, TappedMessage, TappedMessages } from './pipeline/tap.ts'
 export { S3Client, type S3ClientOptions, type S3Health } from './s3/s3-client.ts'

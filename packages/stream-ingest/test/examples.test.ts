@@ -40,12 +40,12 @@ test('examples/user-events is pointed at other servers by the environment', asyn
   assert.equal(pipeline?.s3.kind === 's3' && pipeline.s3.bucket, 'lake')
 })
 
-const GUIDE = fileURLToPath(new URL('../../../docs/guide/', import.meta.url))
+const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url))
 
-for (const path of globSync('*.md', { cwd: GUIDE }).sort()) {
-  const blocks = [...readFileSync(`${GUIDE}${path}`, 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
+for (const path of globSync('{guide,operate}/*.md', { cwd: DOCS }).sort()) {
+  const blocks = [...readFileSync(`${DOCS}${path}`, 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
   for (const [index, [, text]] of blocks.entries()) {
-    test(`docs/guide/${path} shows valid configurations: the one at ${index + 1}`, () => {
+    test(`docs/${path} shows valid configurations: the one at ${index + 1}`, () => {
       assert.deepEqual(IngestConfig.parse(text!, { environment: {} }).diagnostics, [])
     })
   }

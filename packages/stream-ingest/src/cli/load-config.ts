@@ -40,6 +40,25 @@ export async function loadConfig(
   return new IngestConfig(pipelines, config.diagnostics)
 }
 
+/**
+ * The pipelines of several files as one configuration; without any file, what {@link loadConfig} finds.
+ *
+ * @throws ConfigError
+ */
+export async function loadConfigs(
+  files: readonly string[],
+  io: CommandIo,
+  { pipeline }: Pick<LoadConfigOptions, 'pipeline'> = {},
+): Promise<IngestConfig> {
+  const named = files.length === 0 ? [undefined] : files
+  const configs = await Promise.all(named.map(file => findConfig(file, io)))
+  const all = new IngestConfig(
+    configs.flatMap(config => config.pipelines),
+    configs.flatMap(config => config.diagnostics),
+  )
+  return pipeline === undefined ? all : new IngestConfig([pipelineOf(all, pipeline)], all.diagnostics)
+}
+
 async function findConfig(file: string | undefined, io: CommandIo): Promise<IngestConfig> {
   const options = { environment: io.env }
   if (file !== undefined) {

@@ -1,11 +1,11 @@
 /**
- * `stream-ingest offsets show|set`: where a pipeline stands in its table, and how it is moved.
+ * `stream-ingest offsets set|reset`: moving a pipeline in its table. `offsets show` is `status` with its partitions.
  *
  * @module
  */
 import type { IngestConfig } from '../config/config.ts'
 import { ConfigError, EXIT_CODES } from '../error.ts'
-import { formatCount, formatNumberOf } from '../observe/format.ts'
+import { formatCount, formatDuration, formatNumberOf } from '../observe/format.ts'
 import type { OffsetMove, OffsetTarget } from '../pipeline/offset-move.ts'
 import { StreamIngestProcessor } from '../pipeline/stream-ingest-processor.ts'
 import { type CommandIo, writeText } from './command-io.ts'
@@ -28,7 +28,7 @@ const COLUMNS: readonly TextColumn[] = [
   { header: 'partition', align: 'left' },
   { header: 'from', align: 'right' },
   { header: 'to', align: 'right' },
-  { header: 'messages', align: 'right' },
+  { header: 'offsets', align: 'right' },
 ]
 
 /**
@@ -59,15 +59,16 @@ export async function setOffsetsCommand(
   }
   await writeText(isWanting ? io.stderr : io.stdout, formatMove(move, dryRun))
   if (isWanting) {
-    throw new ConfigError('CONFIG_USAGE', 'nothing was moved: this needs `--yes`', {
-      hint: 'look at what would be done above, and say `--yes`',
+    const needed = move.activeCommit === null || force === true ? '`--yes`' : '`--yes` and `--force`'
+    throw new ConfigError('CONFIG_USAGE', `nothing was moved: this needs ${needed}`, {
+      hint: `look at what would be done above, and say ${needed}`,
     })
   }
   return EXIT_CODES.ok
 }
 
 function formatMove(move: OffsetMove, isPlan: boolean): string {
-  const { pipeline, table, version, changes, repeated, passedOver } = move
+  const { pipeline, table, version, changes, repeated, passedOver, activeCommit } = move
   if (changes.length === 0) return `${pipeline}  ${table}\nnothing to move\n`
   const rows = changes.map(({ topic, partition, fromOffset, toOffset }) => [
     `${topic}[${partition}]`,
@@ -76,12 +77,22 @@ function formatMove(move: OffsetMove, isPlan: boolean): string {
     fromOffset === null ? '' : distance(toOffset - fromOffset),
   ])
   const lines = [`${pipeline}  ${table}\n`, formatTable(COLUMNS, rows)]
-  const would = isPlan ? 'would be' : 'are'
-  if (repeated > 0n)
-    lines.push(`${formatNumberOf(repeated, 'message')} ${would} ingested once more: their rows stay\n`)
-  if (passedOver > 0n) lines.push(`${formatNumberOf(passedOver, 'message')} ${would} never ingested\n`)
+  const would = isPlan ? 'would be' : 'will be'
+  if (repeated > 0n) {
+    lines.push(
+      `${formatNumberOf(repeated, 'offset')} ${would} ingested once more: the rows that are there stay, so that they are there twice\n`,
+    )
+  }
+  if (passedOver > 0n) lines.push(`${formatNumberOf(passedOver, 'offset')} ${would} never ingested\n`)
+  if (activeCommit !== null) lines.push(activeNote(activeCommit))
   lines.push(version === null ? 'nothing was changed\n' : `moved in version ${version}\n`)
   return lines.join('')
+}
+
+/** One that has nothing to commit does not notice that its place was moved. */
+function activeNote({ version, ageMs }: NonNullable<OffsetMove['activeCommit']>): string {
+  const age = formatDuration(ageMs)
+  return `a process of the pipeline seems to be running (it committed version ${version} ${age} ago): at its next commit of a moved partition it drops what it holds and reads from there; start it again to have it do so at once\n`
 }
 
 function distance(offsets: bigint): string {

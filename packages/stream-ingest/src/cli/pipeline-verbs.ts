@@ -13,23 +13,23 @@ export function addStatus(program: Command, io: CommandIo, setExitCode: (code: n
   program
     .command('status')
     .description('how far behind, and since when, from the tables and Kafka')
-    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .argument('[configs...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
     .option('--pipeline <name>', 'this pipeline only')
     .option('--partitions', 'every partition')
     .option('--reconcile', 'what became of the messages behind every commit that the log holds')
     .option(
       '--stale-after <duration>',
-      'exit 1 where a table is behind and its newest row is older',
+      'exit 1 where a table is behind and its newest row is older; default: freshness.error_after',
       parseDuration,
     )
     .option('--watch <duration>', 'again and again, with this pause, until stopped', parseDuration)
     .option('--json', 'print one JSON document')
-    .action(async (file: string | undefined, options) => {
-      const [{ loadConfig }, { statusCommand }] = await Promise.all([
+    .action(async (files: string[], options) => {
+      const [{ loadConfigs }, { statusCommand }] = await Promise.all([
         import('./load-config.ts'),
         import('./status.ts'),
       ])
-      const config = await loadConfig(file, io, { pipeline: options.pipeline })
+      const config = await loadConfigs(files, io, { pipeline: options.pipeline })
       const { staleAfter, watch, ...others } = options
       const times = {
         ...(staleAfter === undefined ? {} : { staleAfterMs: staleAfter }),
@@ -44,10 +44,13 @@ export function addTap(program: Command, io: CommandIo, setExitCode: (code: numb
     .command('tap')
     .description('messages as the rows that they would become; moves and writes nothing')
     .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
-    .option('--count <number>', 'of each partition', parseCount, 10)
-    .option('--from <position>', 'earliest, an offset, or a time; default: the last ones', parsePosition)
+    .option('--last <count>', 'the last ones of each partition; default: 10', parseCount)
+    .option('--from <position>', 'in place of --last: earliest, an offset, or a time', parsePosition)
+    .option('--until <position>', 'end before this offset, or this time', parsePosition)
+    .option('--limit <count>', 'with --from: of each partition; default: 10, or all with --until', parseCount)
+    .option('--topic <name>', 'of several: this one only')
     .option('--partition <number...>', 'these only', parseCounts)
-    .option('--bad-only', 'only those that do not fit, and why')
+    .option('--bad', 'only those that do not fit, and why')
     .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
     .option('--json', 'print one JSON document')
     .action(async (file: string | undefined, options) => {
@@ -66,15 +69,15 @@ export function addOffsets(program: Command, io: CommandIo, setExitCode: (code: 
   offsets
     .command('show')
     .description('the offsets that the table holds, beside those of Kafka')
-    .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .argument('[configs...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
     .option('--pipeline <name>', 'this pipeline only')
     .option('--json', 'print one JSON document')
-    .action(async (file: string | undefined, options) => {
-      const [{ loadConfig }, { statusCommand }] = await Promise.all([
+    .action(async (files: string[], options) => {
+      const [{ loadConfigs }, { statusCommand }] = await Promise.all([
         import('./load-config.ts'),
         import('./status.ts'),
       ])
-      const config = await loadConfig(file, io, { pipeline: options.pipeline })
+      const config = await loadConfigs(files, io, { pipeline: options.pipeline })
       setExitCode(await statusCommand(config, { partitions: true, json: options.json === true }, io))
     })
   for (const [verb, description, position] of [

@@ -46,7 +46,12 @@ export function formatCsvRow(schema: StructType, row: TableRow): string {
 /** The text of one value for a person; null is empty. Control characters come escaped, so that a cell stays a cell. */
 export function cellText(type: DataType, value: unknown): string {
   if (value === null || value === undefined) return ''
-  return plainText(type, value).replaceAll(CONTROL_CHARACTERS, escapeControl)
+  return escapeControls(plainText(type, value))
+}
+
+/** So that a text stays in its line, and gives no orders to a terminal. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(CONTROL_CHARACTERS, escapeControl)
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped

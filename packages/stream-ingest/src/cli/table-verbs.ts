@@ -47,15 +47,17 @@ export function addInspect(program: Command, io: CommandIo, setExitCode: (code: 
 function addInspectTopic(inspect: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   inspect
     .command('topic')
-    .description('partitions and offsets')
+    .description('partitions, leaders, offsets, settings')
     .argument('[config]', 'YAML or JSON file; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--bootstrap <servers>', 'in place of a configuration: host:port of brokers, and name the topic')
     .option('--pipeline <name>', 'with a configuration of several pipelines: which one')
     .option('--json', 'print one JSON document')
-    .action(async (file: string | undefined, options) => {
-      const [config, { inspectTopicCommand }] = await Promise.all([
-        import('./load-config.ts').then(one => one.loadOnePipeline(file, options.pipeline, io)),
-        import('./inspect-topic.ts'),
-      ])
+    .action(async (name: string | undefined, options) => {
+      const { configOfTopic, inspectTopicCommand } = await import('./inspect-topic.ts')
+      const config =
+        options.bootstrap === undefined
+          ? await (await import('./load-config.ts')).loadOnePipeline(name, options.pipeline, io)
+          : configOfTopic(options.bootstrap, name)
       setExitCode(await inspectTopicCommand(config, options, io))
     })
 }

@@ -5,48 +5,87 @@
  */
 import type { IngestConfig } from '../config/config.ts'
 import { EXIT_CODES } from '../error.ts'
-import { formatNumberOf } from '../observe/format.ts'
+import { formatCount, formatNumberOf } from '../observe/format.ts'
 import { StreamIngestProcessor } from '../pipeline/stream-ingest-processor.ts'
-import type { TapOptions, Tapped } from '../pipeline/tap.ts'
+import type { TapOptions, TappedMessage, TappedMessages } from '../pipeline/tap.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatJsonDocument } from './json-document.ts'
-import { formatNdjsonRow, rowJson } from './row-text.ts'
+import { escapeControls, formatNdjsonRow, rowJson } from './row-text.ts'
 
 export interface TapCommandOptions extends TapOptions {
   /** Only those that do not fit. */
-  readonly badOnly?: boolean
+  readonly bad?: boolean
   readonly json?: boolean
 }
 
 /**
- * Prints rows on stdout, a line of JSON each, and on stderr what does not fit.
+ * Prints rows on stdout, a line of JSON each, and on stderr what does not fit; with `bad`, what does not fit on stdout.
  *
- * @returns the exit code: 1 where a message does not fit
+ * @returns the exit code: a look is no judgement, so that what does not fit is no failure
  */
 export async function tapCommand(
   config: IngestConfig,
   options: TapCommandOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { badOnly = false, json = false, ...wanted } = options
+  const { bad = false, json = false, ...wanted } = options
   const tapped = await new StreamIngestProcessor(config, { runtime: io.runtime }).tap(wanted)
-  const { schema, rejected } = tapped
-  const rows = badOnly ? [] : tapped.rows
   if (json) {
-    const document = { rows: rows.map(row => rowJson(schema, row)), rejected }
-    await writeText(io.stdout, formatJsonDocument(document))
-  } else {
-    for (const row of rows) await writeText(io.stdout, formatNdjsonRow(schema, row))
-    io.stderr.write(formatRejected(tapped))
+    await writeText(io.stdout, formatJsonDocument(tapDocument(tapped, bad)))
+    return EXIT_CODES.ok
   }
-  return rejected.length === 0 ? EXIT_CODES.ok : EXIT_CODES.negative
+  for (const message of tapped.messages) {
+    const { row, schema, outcome } = message
+    if (outcome === 'bad') await writeText(bad ? io.stdout : io.stderr, formatBad(message))
+    else if (row !== null && schema !== null && !bad) await writeText(io.stdout, formatNdjsonRow(schema, row))
+  }
+  io.stderr.write(formatSummary(tapped))
+  return EXIT_CODES.ok
 }
 
-function formatRejected({ rows, rejected }: Tapped): string {
-  const lines = rejected.map(
-    ({ topic, partition, offset, code, path, message }) =>
-      `${topic}[${partition}]@${offset}  ${code}  ${path}: ${message}\n`,
-  )
-  lines.push(`${formatNumberOf(rows.length, 'row')}, ${formatNumberOf(rejected.length, 'bad record')}\n`)
-  return lines.join('')
+function tapDocument({ messages, isComplete }: TappedMessages, bad: boolean): unknown {
+  const shown = bad ? messages.filter(({ outcome }) => outcome === 'bad') : messages
+  return {
+    messages: shown.map(({ timestampMs, row, schema, reason, ...message }) => ({
+      topic: message.topic,
+      partition: message.partition,
+      offset: message.offset,
+      timestamp: timestampMs,
+      outcome: message.outcome,
+      row: row === null || schema === null ? null : rowJson(schema, row),
+      reason,
+      value: message.value,
+    })),
+    ...countsOf(messages),
+    complete: isComplete,
+  }
+}
+
+interface Counts {
+  readonly rows: number
+  readonly badRecords: number
+  readonly skipped: number
+}
+
+function countsOf(messages: readonly TappedMessage[]): Counts {
+  const count = (wanted: TappedMessage['outcome']): number =>
+    messages.filter(({ outcome }) => outcome === wanted).length
+  return { rows: count('row'), badRecords: count('bad'), skipped: count('skipped') }
+}
+
+function formatBad({ topic, partition, offset, reason, value }: TappedMessage): string {
+  const { code, path, message } = reason!
+  const shown = value === null ? 'null' : escapeControls(value)
+  const what = escapeControls(`${path}: ${message}`)
+  return `${topic}[${partition}]@${offset}  ${code}  ${what}\n  = value: ${shown}\n`
+}
+
+function formatSummary({ messages, isComplete }: TappedMessages): string {
+  const { rows, badRecords, skipped } = countsOf(messages)
+  const parts = [formatNumberOf(rows, 'row'), formatNumberOf(badRecords, 'bad record')]
+  if (skipped > 0) parts.push(`${formatNumberOf(skipped, 'tombstone')} left out`)
+  const cut = isComplete
+    ? ''
+    : `not all that was asked for: one look stops after ${formatCount(messages.length)} messages or at its bounds of bytes and time\n`
+  return `${parts.join(', ')}\n${cut}`
 }

@@ -138,6 +138,12 @@ export interface ProcessingConfig {
   readonly dryRun: boolean
 }
 
+/** Ages of the newest row of a table that is behind; without one, none is too old. */
+export interface FreshnessConfig {
+  readonly warnAfterMs?: number
+  readonly errorAfterMs?: number
+}
+
 /** One topic-to-table flow. `name` is the pipeline id of the offsets in the table: `consumer_group`, or `group.name` of several. */
 export interface PipelineConfig {
   readonly name: string
@@ -146,4 +152,5 @@ export interface PipelineConfig {
   readonly s3: S3Config
   readonly delta: DeltaConfig
   readonly processing: ProcessingConfig
+  readonly freshness?: FreshnessConfig
 }

@@ -16,7 +16,7 @@ export function createJsonSchema(): JsonSchema {
   const definitions: Record<string, JsonSchema> = {}
   for (const spec of ALL_SECTIONS) definitions[definitionName(spec.name)] = sectionSchema(spec)
   definitions.data_type = DATA_TYPE_SCHEMA
-  const sections = { ...sectionReferences(['kafka', 's3', 'local', 'delta', 'processing']) }
+  const sections = { ...sectionReferences(['kafka', 's3', 'local', 'delta', 'processing', 'freshness']) }
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Stream Ingest configuration',

@@ -10,6 +10,7 @@ import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
 import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
 import { type FieldType, integer } from './field-type.ts'
+import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
@@ -98,6 +99,9 @@ const sectionFields = {
   processing: optional<WrittenSection>(written('the keys of the section'), {
     description: processingSection.description,
   }),
+  freshness: optional<WrittenSection>(written('the keys of the section'), {
+    description: freshnessSection.description,
+  }),
 }
 
 const storageChoice = [{ keys: ['s3', 'local'] as const, required: false }]
@@ -135,6 +139,7 @@ export const ALL_SECTIONS: readonly AnySection[] = [
   deltaSection,
   ...DELTA_SUBSECTIONS,
   processingSection,
+  freshnessSection,
 ]
 
 const SECTION_KEYS = new Map(ALL_SECTIONS.map(spec => [spec.name, Object.keys(spec.fields)]))
@@ -219,6 +224,8 @@ function readPipeline(
   if (delta !== null) checkDelta(delta, reader)
   const processing = readInherited('processing', processingSection, text, top, reader, 'optional')
   if (processing !== null) checkProcessing(processing, reader)
+  const freshness = readInherited('freshness', freshnessSection, text, top, reader, 'optional')
+  if (freshness !== null) checkFreshness(freshness, reader)
   if (kafka === null || s3 === null || delta === null || processing === null) return null
   // A finding in a section that an earlier pipeline shares is not counted again: what was read tells it.
   if (reader.sink.errorCount > errorsBefore || reader.sink.errorCount > 0) return null
@@ -232,6 +239,7 @@ function readPipeline(
     s3,
     delta: deltaConfig,
     processing: resolveProcessing(complete(processing), defaults),
+    ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
   return { config, span: text.span }
 }

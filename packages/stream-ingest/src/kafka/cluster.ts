@@ -25,6 +25,8 @@ export interface PartitionMetadata {
   /** −1 where none is elected. */
   readonly leaderId: number
   readonly leaderEpoch: number
+  readonly replicaIds: readonly number[]
+  readonly inSyncReplicaIds: readonly number[]
 }
 
 export interface TopicMetadata {
@@ -33,9 +35,18 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionMetadata[]
 }
 
+/** What ListOffsets says of one partition. */
+export interface ListedOffset {
+  readonly offset: bigint
+  /** Of the record at the offset, where one was looked for; −1 where there is none. */
+  readonly timestamp: bigint
+}
+
 /** Timestamps of ListOffsets that mean a position. */
 export const LATEST_TIMESTAMP = -1n
 export const EARLIEST_TIMESTAMP = -2n
+/** The record with the newest timestamp (KIP-734). */
+export const NEWEST_TIMESTAMP = -3n
 
 const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
 /** Somebody waits for the answer: not as long as for data. About five seconds by default. */
@@ -82,6 +93,11 @@ export class KafkaCluster {
 
   isKnownBroker(nodeId: number): boolean {
     return this.brokers.has(nodeId)
+  }
+
+  /** Where a broker says that it is. */
+  brokerAddress(nodeId: number): BrokerAddress | undefined {
+    return this.brokers.get(nodeId)
   }
 
   /**
@@ -157,14 +173,24 @@ export class KafkaCluster {
     timestamp: bigint,
     isReadCommitted: boolean,
   ): Promise<Map<TopicPartition, bigint>> {
+    const listed = await this.listTimestampedOffsets(targets, timestamp, isReadCommitted)
+    return new Map([...listed].map(([target, { offset }]) => [target, offset]))
+  }
+
+  /** As {@link listOffsets}, with the timestamp of the record that was found. */
+  async listTimestampedOffsets(
+    targets: readonly TopicPartition[],
+    timestamp: bigint,
+    isReadCommitted: boolean,
+  ): Promise<Map<TopicPartition, ListedOffset>> {
     return this.retrying(async () => {
-      const offsets = new Map<TopicPartition, bigint>()
+      const offsets = new Map<TopicPartition, ListedOffset>()
       const byLeader = Map.groupBy(targets, target => this.leaderOf(target)?.leaderId ?? -1)
       const ask = async ([leaderId, group]: [number, TopicPartition[]]): Promise<void> => {
         if (leaderId < 0) throw noLeader(group[0]!.topic, group[0]!.partition)
         const connection = await this.connectionTo(leaderId, 'control')
         const found = await this.askOffsets(connection, group, timestamp, isReadCommitted)
-        for (const [target, offset] of found) offsets.set(target, offset)
+        for (const [target, listed] of found) offsets.set(target, listed)
       }
       await Promise.all([...byLeader].map(ask))
       return offsets
@@ -194,7 +220,7 @@ export class KafkaCluster {
     targets: readonly TopicPartition[],
     timestamp: bigint,
     isReadCommitted: boolean,
-  ): Promise<Map<TopicPartition, bigint>> {
+  ): Promise<Map<TopicPartition, ListedOffset>> {
     const topics = [...Map.groupBy(targets, target => target.topic)].map(([name, group]) => ({
       name,
       partitions: group.map(target => ({
@@ -205,7 +231,7 @@ export class KafkaCluster {
     }))
     const api = connection.newest(LIST_OFFSETS_VERSIONS.map(version => version.api))
     const response = await connection.request(api, -1, isReadCommitted ? 1 : 0, topics)
-    const offsets = new Map<TopicPartition, bigint>()
+    const offsets = new Map<TopicPartition, ListedOffset>()
     for (const target of targets) {
       const topic = response.topics.find(({ name }) => name === target.topic)
       const found = topic?.partitions.find(({ partitionIndex }) => partitionIndex === target.partition)
@@ -214,7 +240,7 @@ export class KafkaCluster {
         const right = { operation: 'Describe', resource: 'topic', name: target.topic } as const
         throw protocolError(errorCode, `\`${target.topic}-${target.partition}\``, right)
       }
-      offsets.set(target, found.offset)
+      offsets.set(target, { offset: found.offset, timestamp: found.timestamp })
     }
     return offsets
   }
@@ -235,10 +261,12 @@ export class KafkaCluster {
         throw new KafkaError('KAFKA_BROKER_UNSUPPORTED', `the broker gives topic \`${name}\` no id`)
       }
       const byNumber = partitions
-        .map(({ partitionIndex, leaderId, leaderEpoch }) => ({
+        .map(({ partitionIndex, leaderId, leaderEpoch, replicaNodes, isrNodes }) => ({
           partition: partitionIndex,
           leaderId,
           leaderEpoch,
+          replicaIds: replicaNodes,
+          inSyncReplicaIds: isrNodes,
         }))
         .sort((left, right) => left.partition - right.partition)
       topics.set(name!, { name: name!, topicId, partitions: byNumber })

@@ -5,19 +5,30 @@
  *
  * @module
  */
-import { DeltaTable, type ObjectStore, type Runtime, readCommit } from '@stream-ingest/delta'
+import {
+  createParquetEncoder,
+  DeltaTable,
+  ensureConditionalPut,
+  type ObjectStore,
+  type Runtime,
+} from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { ConfigError, DeltaError } from '../error.ts'
 import type { MessageSource, StartPosition, TopicPartition } from '../kafka/message-source.ts'
+import { commitsBackFrom, commitTimeMs, isCommitOf } from './commit-history.ts'
 import { choosePartitions, type PartitionChoice } from './partition-choice.ts'
-import { appIdOf, assertFresh, parseAppId } from './start-position.ts'
+import { appIdOf, assertFresh, findHeldOffset } from './start-position.ts'
 
 /** A writer that has committed within the last minute, or twice `batch_timeout_ms`, is taken for one that runs. */
-const ACTIVE_MIN_MS = 60_000
-const COMMITS_SEARCHED_MAX = 20
+export const ACTIVE_MIN_MS = 60_000
+/** Commits that are read to find one of the pipeline; others may have committed since. */
+const COMMITS_SEARCHED_MAX = 50
 /** Others may commit while the move is planned; then it is planned anew. */
 const ATTEMPTS_MAX = 5
-const OPERATION = 'SET OFFSETS'
+/** The operation of such a commit, in the table's history. */
+export const SET_OFFSETS = 'SET OFFSETS'
+/** Of a reason, which every reader of the log has to carry. */
+export const REASON_LENGTH_MAX = 1_000
 
 /** Where to: a position that Kafka is asked for, or an offset itself. */
 export type OffsetTarget = StartPosition | { readonly offset: bigint }
@@ -49,6 +60,13 @@ export interface OffsetMove {
   readonly repeated: bigint
   /** Messages that no run would ingest any more. */
   readonly passedOver: bigint
+  /** The pipeline's own newest commit, where it is so young that a process seems to be running; else null. */
+  readonly activeCommit: ActiveCommit | null
+}
+
+export interface ActiveCommit {
+  readonly version: number
+  readonly ageMs: number
 }
 
 export interface OffsetMoveContext {
@@ -60,11 +78,13 @@ export interface OffsetMoveContext {
 }
 
 /**
- * Moves offsets in one commit. A writer that runs all the same meets it as another's commit: what it holds is dropped, and
- * it reads from the new offsets.
+ * Moves offsets in one commit. A writer that runs all the same meets it at its next commit of a partition that was moved, as
+ * another's commit: what it holds is dropped, and it reads from the new offsets. One that has nothing to commit there does
+ * not notice before.
  *
- * @throws DeltaError `DELTA_TABLE_NOT_FOUND`; `PIPELINE_ACTIVE` unless forced; `DELTA_COMMIT_CONTENTION`
- * @throws ConfigError `CONFIG_USAGE` for a partition that is not read, or an offset that Kafka does not have
+ * @throws DeltaError `DELTA_TABLE_NOT_FOUND`; `PIPELINE_ACTIVE` unless forced or in a dry run; `DELTA_COMMIT_CONTENTION`
+ * @throws ConfigError `CONFIG_USAGE` for a partition that is not read, or an offset that Kafka does not have;
+ *   `CONFIG_CONFLICT` where the pipeline replaces its table and reads by `auto_offset_reset` each time
  * @throws KafkaError, and what the store throws
  */
 export async function moveOffsets(
@@ -72,23 +92,32 @@ export async function moveOffsets(
   options: OffsetMoveOptions,
   { store, source, runtime }: OffsetMoveContext,
 ): Promise<OffsetMove> {
+  assertHeeded(config, options.reason)
   try {
     await source.open()
     const targets = await resolveTargets(config, options, source)
     const table = await DeltaTable.open(store, { runtime })
     if (table === null) {
       throw new DeltaError('DELTA_TABLE_NOT_FOUND', `there is no Delta table at ${store.uri}`, {
+        hint: 'a first run creates it, and starts by `kafka.auto_offset_reset`',
         context: { table: store.uri },
       })
     }
-    if (options.force !== true) await assertQuiet(config, table, runtime)
+    const activeCommit = await findActiveCommit(config, table, runtime)
+    const isDry = options.dryRun === true
+    if (!isDry && options.force !== true && activeCommit !== null) throw isActive(config, store, activeCommit)
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const changes = changesOf(config.pipelineId, table, targets)
       assertWhole(changes, source.assignment, targets)
-      if (options.dryRun === true || changes.length === 0) return describe(config, store, null, changes)
+      if (isDry || changes.length === 0) return describe(config, store, null, changes, activeCommit)
+      await ensureConditionalPut(store, { random: runtime.uuid, now: runtime.now })
       // Crash here: nothing has changed. Crash within: the commit is there as a whole, or not at all.
       const version = await commitChanges(config, table, changes, options.reason, runtime)
-      if (version !== null) return describe(config, store, version, changes)
+      if (version !== null) {
+        // Crash here: the commit stands; a longer replay for the next reader.
+        await table.upkeep(createParquetEncoder(), config.delta.checkpointInterval)
+        return describe(config, store, version, changes, activeCommit)
+      }
       await table.reload()
     }
     throw new DeltaError(
@@ -126,17 +155,22 @@ async function resolveTargets(
   return new Map(chosen.map(tp => [tp, to.offset]))
 }
 
+/** An offset is moved where it is: under the topic's id, or, of messages that a trigger brought, under its name. */
 function changesOf(
   pipelineId: string,
   { state }: DeltaTable,
   targets: ReadonlyMap<TopicPartition, bigint>,
 ): PlannedChange[] {
-  return [...targets].flatMap(([tp, toOffset]) => {
-    const appId = appIdOf(pipelineId, tp)
-    const held = state.txns.get(appId)?.version ?? null
-    if (held === toOffset) return []
-    if (held === null) assertFresh(pipelineId, tp, state.txns.keys())
-    return [{ appId, topic: tp.topic, partition: tp.partition, fromOffset: held, toOffset }]
+  const txns = new Map([...state.txns].map(([appId, { version }]) => [appId, version]))
+  return [...targets].flatMap(([tp, toOffset]): PlannedChange[] => {
+    const { topic, partition } = tp
+    const held = findHeldOffset(pipelineId, tp, txns)
+    if (held !== null) {
+      const { appId, nextOffset: fromOffset } = held
+      return fromOffset === toOffset ? [] : [{ appId, topic, partition, fromOffset, toOffset }]
+    }
+    assertFresh(pipelineId, tp, txns.keys())
+    return [{ appId: appIdOf(pipelineId, tp), topic, partition, fromOffset: null, toOffset }]
   })
 }
 
@@ -171,11 +205,12 @@ async function commitChanges(
   runtime: Runtime,
 ): Promise<number | null> {
   const lastUpdated = runtime.now()
+  const { repeated, passedOver } = distances(changes)
   const outcome = await table.append({
     adds: [],
     rowCounts: [],
     txns: changes.map(({ appId, toOffset }) => ({ appId, version: toOffset, lastUpdated })),
-    operation: OPERATION,
+    operation: SET_OFFSETS,
     operationParameters: {
       queryId: pipelineId,
       ...(reason === undefined ? {} : { reason }),
@@ -188,41 +223,64 @@ async function commitChanges(
         })),
       ),
     },
-    operationMetrics: {},
+    operationMetrics: {
+      numConsumedRecords: '0',
+      numRepeatedOffsets: String(repeated),
+      numPassedOverOffsets: String(passedOver),
+    },
     txnId: runtime.uuid(),
   })
   return outcome.status === 'committed' ? outcome.state.version : null
 }
 
-/** @throws DeltaError `PIPELINE_ACTIVE` */
-async function assertQuiet(
-  { name, pipelineId, processing }: PipelineConfig,
-  { state, store }: DeltaTable,
-  runtime: Runtime,
-): Promise<void> {
-  const quietMs = Math.max(ACTIVE_MIN_MS, 2 * processing.batchTimeoutMs)
-  for (let v = state.version; v >= 0 && v > state.version - COMMITS_SEARCHED_MAX; v--) {
-    const commit = await readCommit(store, v)
-    if (commit === null) return
-    const info = commit.find(action => 'commitInfo' in action)?.commitInfo
-    const ageMs = runtime.now() - (info?.inCommitTimestamp ?? info?.timestamp ?? 0)
-    if (ageMs >= quietMs) return
-    const isOurs = commit.some(action => 'txn' in action && parseAppId(pipelineId, action.txn.appId) !== null)
-    if (!isOurs || info?.operation === OPERATION) continue
-    throw new DeltaError(
-      'PIPELINE_ACTIVE',
-      `\`${name}\` committed version ${v} of ${store.uri} ${Math.max(0, Math.round(ageMs / 1000))} seconds ago: it seems to be running`,
-      { context: { pipeline: name, version: v } },
+/**
+ * Will a run heed what is moved, and is the reason one that a commit can carry?
+ *
+ * @throws ConfigError
+ */
+function assertHeeded({ name, delta }: PipelineConfig, reason: string | undefined): void {
+  if (delta.writeMode === 'overwrite') {
+    throw new ConfigError(
+      'CONFIG_CONFLICT',
+      `\`${name}\` replaces its table (\`delta.write_mode: overwrite\`): each run reads by \`kafka.auto_offset_reset\`, whatever offsets the table holds`,
+      { hint: 'set `kafka.auto_offset_reset`, or `delta.write_mode: append`' },
+    )
+  }
+  if (reason !== undefined && reason.length > REASON_LENGTH_MAX) {
+    throw new ConfigError(
+      'CONFIG_USAGE',
+      `the reason has ${reason.length} characters, and at most ${REASON_LENGTH_MAX} are kept in the log`,
+      { hint: 'shorten it, or name a place where it stands' },
     )
   }
 }
 
-function describe(
-  { name }: PipelineConfig,
-  { uri }: ObjectStore,
-  version: number | null,
-  changes: readonly PlannedChange[],
-): OffsetMove {
+/** The newest commit by which the pipeline itself wrote, where that was only just now. */
+async function findActiveCommit(
+  { pipelineId, processing }: PipelineConfig,
+  { state, store }: DeltaTable,
+  runtime: Runtime,
+): Promise<ActiveCommit | null> {
+  const quietMs = Math.max(ACTIVE_MIN_MS, 2 * processing.batchTimeoutMs)
+  for await (const commit of commitsBackFrom(store, state.version, COMMITS_SEARCHED_MAX)) {
+    const ageMs = runtime.now() - (commitTimeMs(commit) ?? 0)
+    if (ageMs >= quietMs) return null
+    if (commit.info.operation === SET_OFFSETS || !isCommitOf(pipelineId, commit)) continue
+    return { version: commit.version, ageMs: Math.max(0, ageMs) }
+  }
+  return null
+}
+
+function isActive({ name }: PipelineConfig, { uri }: ObjectStore, active: ActiveCommit): DeltaError {
+  const { version, ageMs } = active
+  return new DeltaError(
+    'PIPELINE_ACTIVE',
+    `\`${name}\` committed version ${version} of ${uri} ${Math.round(ageMs / 1000)} seconds ago: it seems to be running`,
+    { context: { pipeline: name, version } },
+  )
+}
+
+function distances(changes: readonly OffsetChange[]): { repeated: bigint; passedOver: bigint } {
   let repeated = 0n
   let passedOver = 0n
   for (const { fromOffset, toOffset } of changes) {
@@ -230,12 +288,22 @@ function describe(
     if (toOffset < fromOffset) repeated += fromOffset - toOffset
     else passedOver += toOffset - fromOffset
   }
+  return { repeated, passedOver }
+}
+
+function describe(
+  { name }: PipelineConfig,
+  { uri }: ObjectStore,
+  version: number | null,
+  changes: readonly PlannedChange[],
+  activeCommit: ActiveCommit | null,
+): OffsetMove {
   return {
     pipeline: name,
     table: uri,
     version,
     changes: changes.map(({ appId: _, ...change }) => change),
-    repeated,
-    passedOver,
+    ...distances(changes),
+    activeCommit,
   }
 }

@@ -4,43 +4,52 @@
  *
  * @module
  */
-import { type Action, type ObjectStore, readCommit } from '@stream-ingest/delta'
-import { replaySeries } from '../delta/quarantine-numbers.ts'
-import { parseAppId } from './start-position.ts'
+import { type ObjectStore, parseJson } from '@stream-ingest/delta'
+import { commitMetric, commitsBackFrom, type HistoryCommit, isCommitOf } from './commit-history.ts'
 
-/** Commits that are read at once. */
-const CONCURRENCY = 16
 /** Commits that are read at most: one request each. */
 export const RECONCILED_COMMITS_MAX = 100_000
 
 /** Sums over the commits of one pipeline. */
 export interface Reconciliation {
+  /** The oldest version that was looked at: the log holds none before it, or the bound was reached. */
   readonly fromVersion: number
   readonly toVersion: number
   /** Of the pipeline, in this range. */
   readonly commits: number
+  /** Of these: commits with files that do not say what stands behind them. They are in no sum. */
+  readonly uncounted: number
   readonly consumed: bigint
   readonly rows: bigint
   readonly badRecords: bigint
-  /** Of the bad ones those that wait in the quarantine. */
+  /** Of the bad records: those that are in the quarantine. */
   readonly quarantined: bigint
   readonly skipped: bigint
   readonly filtered: bigint
+  /** Rows of the files that these commits added, by the files' own statistics; null where a file has none. */
+  readonly rowsInFiles: bigint | null
+  /** Offsets that somebody moved back over by hand: their messages may be there more than once. */
+  readonly repeated: bigint
+  /** Offsets that somebody passed over by hand: their messages were never consumed. */
+  readonly passedOver: bigint
   /** The log goes back to the table's first version: nothing is left out. */
   readonly isWhole: boolean
-  /** `consumed = rows + badRecords + skipped + filtered`. */
+  /** `consumed = rows + badRecords + skipped + filtered`, and the files have these rows. */
   readonly isBalanced: boolean
 }
 
-interface Counts {
-  commits: number
-  consumed: bigint
-  rows: bigint
-  badRecords: bigint
-  quarantined: bigint
-  skipped: bigint
-  filtered: bigint
-}
+const METRICS = {
+  consumed: 'numConsumedRecords',
+  rows: 'numOutputRows',
+  badRecords: 'numBadRecords',
+  quarantined: 'numQuarantinedRecords',
+  skipped: 'numSkippedRecords',
+  filtered: 'numFilteredRecords',
+  repeated: 'numRepeatedOffsets',
+  passedOver: 'numPassedOverOffsets',
+} as const
+
+type Sums = { -readonly [Name in keyof typeof METRICS]: bigint }
 
 /**
  * Adds up the newest commits, as far back as the log goes, at most `commitsMax` of them.
@@ -53,60 +62,70 @@ export async function reconcile(
   store: ObjectStore,
   version: number,
   commitsMax: number = RECONCILED_COMMITS_MAX,
+  signal?: AbortSignal,
 ): Promise<Reconciliation> {
-  const counts: Counts = {
-    commits: 0,
+  const sums: Sums = {
     consumed: 0n,
     rows: 0n,
     badRecords: 0n,
     quarantined: 0n,
     skipped: 0n,
     filtered: 0n,
+    repeated: 0n,
+    passedOver: 0n,
   }
-  let oldest = version + 1
-  let isCleaned = false
-  while (oldest > 0 && !isCleaned && version - oldest + 1 < commitsMax) {
-    const left = commitsMax - (version - oldest + 1)
-    const size = Math.min(CONCURRENCY, oldest, left)
-    const versions = Array.from({ length: size }, (_, i) => oldest - 1 - i)
-    const commits = await Promise.all(versions.map(v => readCommit(store, v)))
-    for (const [i, commit] of commits.entries()) {
-      if (commit === null) {
-        isCleaned = true
-        break
-      }
-      addCommit(pipelineId, commit, counts)
-      oldest = versions[i]!
+  let commits = 0
+  let uncounted = 0
+  let rowsInFiles: bigint | null = 0n
+  let fromVersion = version
+  for await (const commit of commitsBackFrom(store, version, commitsMax, signal)) {
+    fromVersion = commit.version
+    if (!isCommitOf(pipelineId, commit)) continue
+    commits++
+    const added = rowsAdded(commit)
+    if (commitMetric(commit, METRICS.consumed) === null && added !== 0n) {
+      uncounted++
+      continue
     }
+    for (const name of Object.keys(METRICS) as (keyof typeof METRICS)[]) {
+      sums[name] += commitMetric(commit, METRICS[name]) ?? 0n
+    }
+    rowsInFiles = rowsInFiles === null || added === null ? null : rowsInFiles + added
   }
-  const { consumed, rows, badRecords, skipped, filtered } = counts
+  const { consumed, rows, badRecords, skipped, filtered } = sums
   return {
-    ...counts,
-    fromVersion: Math.min(oldest, version),
+    fromVersion,
     toVersion: version,
-    isWhole: oldest === 0,
-    isBalanced: consumed === rows + badRecords + skipped + filtered,
+    commits,
+    uncounted,
+    ...sums,
+    rowsInFiles,
+    isWhole: fromVersion === 0,
+    isBalanced:
+      consumed === rows + badRecords + skipped + filtered && (rowsInFiles === null || rowsInFiles === rows),
   }
 }
 
-function addCommit(pipelineId: string, commit: readonly Action[], counts: Counts): void {
-  const isOurs = commit.some(
-    action =>
-      'txn' in action &&
-      (parseAppId(pipelineId, action.txn.appId) !== null || action.txn.appId === replaySeries(pipelineId)),
-  )
-  if (!isOurs) return
-  const metrics = commit.find(action => 'commitInfo' in action)?.commitInfo.operationMetrics ?? {}
-  const add = (name: string): bigint => {
-    const text = String(metrics[name] ?? '0')
-    // Negative where a replay took records out of the quarantine and made rows of them.
-    return /^-?\d{1,19}$/.test(text) ? BigInt(text) : 0n
+/** Rows of the commit's files by their statistics; null where one of them has none. */
+function rowsAdded({ actions }: HistoryCommit): bigint | null {
+  let rows = 0n
+  for (const action of actions) {
+    if (!('add' in action)) continue
+    const { stats, deletionVector } = action.add
+    const count = stats === undefined || stats === null ? null : numRecordsOf(stats)
+    if (count === null) return null
+    rows += BigInt(count - (deletionVector?.cardinality ?? 0))
   }
-  counts.commits++
-  counts.consumed += add('numConsumedRecords')
-  counts.rows += add('numOutputRows')
-  counts.badRecords += add('numBadRecords')
-  counts.quarantined += add('numQuarantinedRecords')
-  counts.skipped += add('numSkippedRecords')
-  counts.filtered += add('numFilteredRecords')
+  return rows
+}
+
+function numRecordsOf(stats: string): number | null {
+  let parsed: unknown
+  try {
+    parsed = parseJson(stats)
+  } catch {
+    return null
+  }
+  const { numRecords } = (parsed ?? {}) as { numRecords?: unknown }
+  return typeof numRecords === 'number' && Number.isSafeInteger(numRecords) ? numRecords : null
 }

@@ -19,6 +19,31 @@ export function parseAppId(pipelineId: string, appId: string): { topicId: string
   return match === null ? null : { topicId: match[1]!, partition: Number(match[2]) }
 }
 
+/** What a table holds of a topic partition. */
+export interface HeldOffset {
+  readonly appId: string
+  readonly nextOffset: bigint
+}
+
+/**
+ * What the table holds of a topic partition, for those who look: under the topic's id, or under its name, as messages leave
+ * it that were handed in (a Lambda trigger); null where it holds nothing.
+ *
+ * @param txns next offset by app id
+ */
+export function findHeldOffset(
+  pipelineId: string,
+  tp: TopicPartition,
+  txns: ReadonlyMap<string, bigint>,
+): HeldOffset | null {
+  for (const topicId of [tp.topicId, tp.topic]) {
+    const appId = appIdOf(pipelineId, { ...tp, topicId })
+    const nextOffset = txns.get(appId)
+    if (nextOffset !== undefined) return { appId, nextOffset }
+  }
+  return null
+}
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**

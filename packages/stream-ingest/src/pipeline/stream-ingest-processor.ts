@@ -10,7 +10,8 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
 import { StreamIngestError } from '../error.ts'
 import { createKafkaSource } from '../kafka/kafka-source.ts'
-import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
+import type { MessageSource } from '../kafka/message-source.ts'
+import { describeTopics, type TopicDescription } from '../kafka/topic-description.ts'
 import { publish } from '../observe/event.ts'
 import { S3Client } from '../s3/s3-client.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
@@ -18,10 +19,14 @@ import { moveOffsets, type OffsetMove, type OffsetMoveOptions } from './offset-m
 import { openTable } from './open-table.ts'
 import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
 import { Pipeline, type PipelineResult, type RunOptions } from './pipeline.ts'
-import { type PipelineStatus, readPipelineStatus } from './pipeline-status.ts'
-import { type Reconciliation, reconcile } from './reconciliation.ts'
+import {
+  type OpenedParts,
+  readStatusReports,
+  type StatusReport,
+  type StatusReportOptions,
+} from './status-report.ts'
 import { withTableCare } from './table-care.ts'
-import { type TapOptions, type Tapped, tap } from './tap.ts'
+import { type TapOptions, type TappedMessages, tap } from './tap.ts'
 
 export interface ProcessingResult {
   readonly success: boolean
@@ -67,17 +72,7 @@ export interface ProcessorOptions {
   readonly wrapStore?: (store: ObjectStore) => ObjectStore
 }
 
-export interface StatusReport {
-  readonly status: PipelineStatus
-  /** Null where it was not asked for, or cannot be had. */
-  readonly reconciliation: Reconciliation | null
-}
-
-/** `[startOffset, endOffset)` is there; offsets without a message included (compaction, markers of transactions). */
-export interface TopicPartitionRange extends TopicPartition {
-  readonly startOffset: bigint
-  readonly endOffset: bigint
-}
+type LookContext = Omit<OpenedParts, 'close'> & { readonly runtime: Runtime }
 
 /** Health of one part; `detail` says why not. */
 export interface HealthReport {
@@ -175,23 +170,20 @@ export class StreamIngestProcessor {
 
   /**
    * How far each pipeline is, asked from its table and from Kafka; nothing is moved or written. Never throws for an
-   * operational failure: the pipeline's `error` tells.
+   * operational failure: the pipeline's `errors` tell.
    */
-  async status(options: { readonly reconcile?: boolean } = {}): Promise<readonly StatusReport[]> {
-    return Promise.all(this.pipelines.map(config => this.statusOf(config, options.reconcile === true)))
+  async status(options: StatusReportOptions = {}): Promise<readonly StatusReport[]> {
+    return readStatusReports(this.pipelines, config => this.openParts(config), this.runtime, options)
   }
 
-  /** Each partition of the one pipeline's topics, and what of it Kafka has. */
-  async topics(): Promise<readonly TopicPartitionRange[]> {
-    return this.ofOne(async (_config, { source }) => {
-      try {
-        await source.open()
-        const ends = await source.endOffsets()
-        return source.assignment.map(tp => ({ ...tp, ...ends.get(tp)! }))
-      } finally {
-        await source.close().catch(() => {})
-      }
-    })
+  /**
+   * What Kafka says of the one pipeline's topics.
+   *
+   * @throws what {@link describeTopics} throws
+   */
+  async describeTopics(): Promise<readonly TopicDescription[]> {
+    const { kafka } = this.onlyPipeline()
+    return describeTopics(kafka, { runtime: this.runtime })
   }
 
   /**
@@ -199,7 +191,7 @@ export class StreamIngestProcessor {
    *
    * @throws what {@link tap} throws
    */
-  async tap(options: TapOptions = {}): Promise<Tapped> {
+  async tap(options: TapOptions = {}): Promise<TappedMessages> {
     return this.ofOne((config, context) => tap(config, options, context))
   }
 
@@ -223,41 +215,33 @@ export class StreamIngestProcessor {
     await Promise.allSettled(this.running)
   }
 
-  private async ofOne<T>(
-    work: (
-      config: PipelineConfig,
-      context: { store: ObjectStore; source: MessageSource; runtime: Runtime },
-    ) => Promise<T>,
-  ): Promise<T> {
+  private onlyPipeline(): PipelineConfig {
     const [config, ...others] = this.pipelines
     assert(config !== undefined && others.length === 0, 'one pipeline is chosen')
-    const lake = this.createLake(config)
+    return config
+  }
+
+  private async ofOne<T>(work: (config: PipelineConfig, context: LookContext) => Promise<T>): Promise<T> {
+    const config = this.onlyPipeline()
+    const { store, source, close } = this.openParts(config)
     try {
-      const store = lake.tableStore(config.delta.tableName)
-      return await work(config, { store, source: this.createSource(config), runtime: this.runtime })
+      return await work(config, { store, source, runtime: this.runtime })
     } catch (error) {
       throw StreamIngestError.from(error)
     } finally {
-      await lake.close()
+      await close()
     }
   }
 
-  private async statusOf(config: PipelineConfig, isReconciled: boolean): Promise<StatusReport> {
-    // Without a group: a look must not move its members.
-    const kafka =
-      config.kafka.assignment === 'group' ? { ...config.kafka, assignment: 'all' as const } : config.kafka
-    const looking = { ...config, kafka }
-    const lake = this.createLake(looking)
-    try {
-      const store = lake.tableStore(config.delta.tableName)
-      const source = this.createSource(looking)
-      const status = await readPipelineStatus(looking, { store, source, runtime: this.runtime })
-      const { version, error } = status
-      if (!isReconciled || version === null || error !== null) return { status, reconciliation: null }
-      return { status, reconciliation: await reconcile(config.pipelineId, store, version) }
-    } finally {
-      await lake.close()
-    }
+  /** For a look from outside: without a group, whose members it must not move. */
+  private openParts(config: PipelineConfig): OpenedParts {
+    const { kafka } = config
+    const source = this.createSource({
+      ...config,
+      kafka: kafka.assignment === 'group' ? { ...kafka, assignment: 'all' } : kafka,
+    })
+    const lake = this.createLake(config)
+    return { source, store: lake.tableStore(config.delta.tableName), close: () => lake.close() }
   }
 
   private createSource(config: PipelineConfig): MessageSource {

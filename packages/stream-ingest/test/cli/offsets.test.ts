@@ -67,7 +67,7 @@ describe('offsets set', () => {
     assert.deepEqual([on.passedOver, on.changes.length], [5, 1])
     await workplace.ingestAll()
     assert.deepEqual(await workplace.offsets(1), range(0, 10))
-    await checkTable(openStore(workplace.tablePath))
+    assert.deepEqual((await checkTable(openStore(workplace.tablePath), { deep: true })).findings, [])
   })
 
   test('is a commit that says who was where, and why', async t => {
@@ -94,10 +94,26 @@ describe('offsets set', () => {
     const asked = await scene.set('--to', 'earliest', '--force')
     assert.equal(asked.exitCode, 64)
     assert.match(asked.stderr, /events\[0\] +10 +0 +-10\n/)
-    assert.match(asked.stderr, /20 messages would be ingested once more: their rows stay/)
+    assert.match(
+      asked.stderr,
+      /20 offsets would be ingested once more: the rows that are there stay, so that they are there twice\n/,
+    )
     assert.match(asked.stderr, /nothing was moved: this needs `--yes`/)
     const still = documentOf(await scene.set('--to', '10', '--force', '--yes', '--json'))
     assert.deepEqual([still.changes, still.version], [[], null])
+  })
+
+  test('is planned in a dry run while a process seems to be running, and says that it is', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const planned = documentOf(await scene.set('--to', 'earliest', '--dry-run', '--json'))
+    const { activeCommit } = planned as unknown as { activeCommit: { version: number } }
+    assert.deepEqual([planned.version, planned.repeated, activeCommit.version], [null, 20, 1])
+    const { stdout } = await scene.set('--to', 'earliest', '--dry-run')
+    assert.match(stdout, /a process of the pipeline seems to be running \(it committed version 1 /)
+    assert.match(stdout, /\nnothing was changed\n$/)
+    const asked = await scene.set('--to', 'earliest')
+    assert.match(asked.stderr, /nothing was moved: this needs `--yes` and `--force`/)
   })
 
   test('is refused while a process of the pipeline seems to be running', async t => {
@@ -138,6 +154,36 @@ describe('offsets set', () => {
     })
   })
 
+  test('is refused where each run replaces the table, and for a reason that no log should carry', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const config = await scene.workplace.configure({ delta: { write_mode: 'overwrite' } })
+    const move = ['offsets', 'set', config, '--to', '1', '--force', '--yes', '--json']
+    assertFailure(await run(move, { cwd: scene.workplace.folder }), {
+      exitCode: 78,
+      code: 'CONFIG_CONFLICT',
+      message: /replaces its table/,
+      hint: /auto_offset_reset/,
+    })
+    const reason = 'x'.repeat(1_001)
+    assertFailure(await scene.set('--to', '1', '--force', '--yes', '--json', '--reason', reason), {
+      exitCode: 64,
+      code: 'CONFIG_USAGE',
+      message: /^the reason has 1001 characters, and at most 1000/,
+      hint: /shorten/,
+    })
+  })
+
+  test('leaves a table that is sound, with its checksum, and no row of it is touched', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const { version } = await scene.moved('--to', 'earliest')
+    const store = openStore(scene.workplace.tablePath)
+    assert.deepEqual((await checkTable(store, { deep: true })).findings, [])
+    assert(await store.head(`_delta_log/${String(version).padStart(20, '0')}.crc`))
+    assert.deepEqual(await scene.workplace.offsets(0), range(0, 10))
+  })
+
   test('of some partitions of a topic that the table does not know is refused: it would look like a loss', async t => {
     const scene = await Scene.open(t)
     await scene.workplace.ingestAll({ kafka: { consumer_group: 'other' } })
@@ -168,22 +214,6 @@ describe('offsets reset', () => {
       })
     assert.equal(documentOf(await reset('earliest')).repeated, 20)
     assert.equal((await reset('7')).exitCode, 64)
-  })
-})
-
-describe('inspect topic', () => {
-  test('shows what Kafka has of each partition', async t => {
-    const scene = await Scene.open(t)
-    scene.broker.deleteRecordsBefore('events', 1, 4n)
-    const config = await scene.workplace.configure()
-    const options = { cwd: scene.workplace.folder }
-    const { stdout } = await run(['inspect', 'topic', config], options)
-    assert.match(stdout, /^events {2}id [-0-9a-f]{36} {2}2 partitions, 16 offsets\n/)
-    assert.match(stdout, /events\[1\] +4 +10 +6\n$/)
-    const { topics } = documentOf(await run(['inspect', 'topic', config, '--json'], options)) as {
-      topics: [{ name: string; partitions: unknown[] }]
-    }
-    assert.deepEqual(topics[0].partitions[1], { partition: 1, startOffset: 4, endOffset: 10 })
   })
 })
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { EmbeddedBroker } from '../../src/testing/index.ts'
-import { documentOf, type Outcome, run, sound, Workplace } from './command-harness.ts'
+import { assertFailure, documentOf, type Outcome, run, sound, Workplace } from './command-harness.ts'
+import { show } from './table-fixture.ts'
 
 interface ShownPipeline {
   readonly name: string
@@ -16,6 +17,7 @@ interface ShownPipeline {
   readonly partitions: readonly Record<string, unknown>[]
   readonly unknownTopicIds: readonly string[]
   readonly reconciliation?: Readonly<Record<string, unknown>>
+  readonly late: boolean
   readonly error: { readonly code: string; readonly hint: string } | null
 }
 
@@ -78,6 +80,7 @@ describe('status', () => {
       endOffset: 5,
       lag: 5,
       lost: 0,
+      ahead: 0,
       inTable: false,
     })
   })
@@ -119,7 +122,7 @@ describe('status', () => {
     const inTime = await scene.shown('--stale-after', '1d')
     assert.deepEqual([inTime.ok, inTime.exitCode, inTime.pipeline.stale], [true, 0, false])
     const text = await scene.status('--stale-after', '1h')
-    assert.match(text.stdout, /events +events +1 +.* ago +STALE \(> 1 h 0 m\) +v\d+ /)
+    assert.match(text.stdout, /events +events +1 +.* ago +ERROR \(> 1 h\) +v\d+ /)
     assert.match(text.stdout, /\n1 of 1 pipeline stale\n$/)
   })
 
@@ -220,6 +223,149 @@ describe('status', () => {
         ['bad', null, 'DELTA_LOG_CORRUPT'],
       ],
     )
+  })
+
+  test('shows the offsets of the table, and adds it up, where Kafka is away', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    await scene.broker.close()
+    const { exitCode, stdout } = await scene.status('--partitions', '--reconcile')
+    assert.equal(exitCode, 1)
+    assert.match(stdout, /events\[0\] +5 +\? +\?\nevents\[1\] +3 +\? +\?\n/)
+    assert.match(stdout, /all versions up to v\d+: 8 messages consumed = 8 rows/)
+    assert.match(stdout, /\n1 of 1 pipeline with errors\n$/)
+  })
+
+  test('holds a table to the limits of its configuration', async t => {
+    const scene = await Scene.open(t)
+    const { folder } = scene.workplace
+    await scene.workplace.ingestAll()
+    scene.produce(0, 5, 6)
+    const look = async (freshness: object, ...flags: string[]): Promise<Outcome> => {
+      const text = await readFile(join(folder, await scene.workplace.configure()), 'utf8')
+      await writeFile(join(folder, 'limited.yaml'), JSON.stringify({ ...JSON.parse(text), freshness }))
+      return run(['status', 'limited.yaml', ...flags], { cwd: folder })
+    }
+    const good = await look({ warn_after: '3h', error_after: '4h' })
+    assert.equal(good.exitCode, 0)
+    assert.match(good.stdout, / ok \(< 3 h\) /)
+    const late = await look({ warn_after: '1h', error_after: '4h' })
+    assert.equal(late.exitCode, 0)
+    assert.match(late.stdout, / WARN \(> 1 h\) /)
+    const stale = await look({ warn_after: '30m', error_after: '90m' })
+    assert.equal(stale.exitCode, 1)
+    assert.match(stale.stdout, / ERROR \(> 1 h 30 m\) .*\n1 of 1 pipeline stale\n$/)
+    // What is said by hand goes before what is written.
+    assert.equal((await look({ error_after: '90m' }, '--stale-after', '1d')).exitCode, 0)
+    const document = documentOf(await look({ warn_after: '1h', error_after: '4h' }, '--json')) as {
+      pipelines: [Record<string, unknown>]
+    }
+    const { warnAfterSeconds, errorAfterSeconds, late: isLate, stale: isStale } = document.pipelines[0]
+    assert.deepEqual([warnAfterSeconds, errorAfterSeconds, isLate, isStale], [3600, 14_400, true, false])
+    const wrong = await look({ warn_after: '2h', error_after: '1h' }, '--json')
+    assert.equal(wrong.exitCode, 78)
+    assert.match(wrong.stdout, /`warn_after` is longer than `error_after`/)
+  })
+
+  test('takes several files, and one pipeline of them', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const first = await scene.workplace.configure()
+    const second = await scene.workplace.configure({ delta: { table_name: 'other' } }, 'other.yaml')
+    const names = async (...flags: string[]): Promise<unknown> => {
+      const outcome = await run(['status', first, second, '--json', ...flags], {
+        cwd: scene.workplace.folder,
+      })
+      return (documentOf(outcome) as { pipelines: ShownPipeline[] }).pipelines.map(({ name, lag }) => [
+        name,
+        lag,
+      ])
+    }
+    assert.deepEqual(await names(), [
+      ['events', 0],
+      ['other', 8],
+    ])
+    assert.deepEqual(await names('--pipeline', 'other'), [['other', 8]])
+  })
+
+  test('tells in the reconciliation what was moved by hand', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const config = await scene.workplace.configure()
+    const move = async (to: string, partition: string): Promise<void> => {
+      const words = ['offsets', 'set', config, '--to', to, '--partition', partition, '--force', '--yes']
+      assert.equal((await run(words, { cwd: scene.workplace.folder })).exitCode, 0)
+    }
+    await move('2', '0')
+    await scene.workplace.ingestAll()
+    scene.produce(1, 3, 7)
+    await move('latest', '1')
+    const { pipeline } = await scene.shown('--reconcile')
+    const { consumed, rows, repeated, passedOver, balanced } = pipeline.reconciliation!
+    assert.deepEqual([consumed, rows, repeated, passedOver, balanced], [11, 11, 3, 4, true])
+    const { stdout } = await scene.status('--reconcile')
+    assert.match(stdout, /3 offsets moved back over by hand: their rows may be there more than once/)
+    assert.match(stdout, /4 offsets passed over by hand: never consumed/)
+  })
+
+  test('does not end well where the table does not add up', async t => {
+    const scene = await Scene.open(t)
+    await scene.workplace.ingestAll()
+    const log = join(scene.workplace.tablePath, '_delta_log', `${'0'.repeat(19)}1.json`)
+    const text = await readFile(log, 'utf8')
+    await writeFile(log, text.replace('"numConsumedRecords":"8"', '"numConsumedRecords":"9"'))
+    const { exitCode, ok, pipeline } = await scene.shown('--reconcile')
+    assert.deepEqual([exitCode, ok, pipeline.reconciliation!.balanced], [1, false, false])
+    assert.match((await scene.status('--reconcile')).stdout, /9 messages consumed ≠ 8 rows/)
+    // The newest commit is whole, which is all that others read: only who adds up meets the broken one.
+    scene.produce(0, 5, 6)
+    await scene.workplace.ingestAll()
+    await writeFile(log, 'no commit')
+    assert.equal((await scene.shown()).exitCode, 0)
+    const broken = await scene.shown('--reconcile')
+    assert.deepEqual([broken.exitCode, broken.pipeline.error?.code], [1, 'DELTA_LOG_CORRUPT'])
+    assert.deepEqual([broken.pipeline.lag, broken.pipeline.reconciliation], [0, undefined])
+  })
+
+  for (const [where, terminalWidth] of [
+    ['on a terminal, painting over', 200],
+    ['elsewhere, a block for each look', undefined],
+  ] as const) {
+    test(`watches ${where}, until it is stopped`, async t => {
+      const scene = await Scene.open(t)
+      const config = await scene.workplace.configure()
+      const written: string[] = []
+      const stop = Promise.withResolvers<void>()
+      const stdout = {
+        write: (text: string) => {
+          if (written.push(text) === 2) stop.resolve()
+          return true
+        },
+        ...(terminalWidth === undefined ? {} : { isTTY: true, columns: terminalWidth }),
+      }
+      const { exitCode, stderr } = await show(['status', config, '--watch', '1ms'], {
+        cwd: scene.workplace.folder,
+        stdout,
+        stopAfter: stop.promise,
+      })
+      assert.deepEqual([exitCode, stderr], [130, ''])
+      const start = terminalWidth === undefined ? '' : '\u001b[H\u001b[2J'
+      for (const text of written) {
+        assert(text.startsWith(start))
+        assert.match(text.slice(start.length), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\npipeline +topic +lag /)
+        assert.equal(text.endsWith('\n\n'), terminalWidth === undefined)
+      }
+    })
+  }
+
+  test('does not watch without a pause', async t => {
+    const scene = await Scene.open(t)
+    assertFailure(await scene.status('--watch', '0s', '--json'), {
+      exitCode: 64,
+      code: 'CONFIG_USAGE',
+      message: /needs a pause/,
+      hint: /--watch 5s/,
+    })
   })
 
   test('watches until it is stopped', async t => {
