@@ -17,6 +17,9 @@ export function hasColour({ isTTY }: OutputStream, { TERM, NO_COLOR }: Environme
   return isTTY === true && TERM !== 'dumb' && (NO_COLOR === undefined || NO_COLOR === '')
 }
 
+/** All of the line, with the cursor at its start. */
+export const CLEAR_LINE = '\r\x1b[2K'
+
 function isSet(flag: string | undefined): boolean {
   return flag !== undefined && flag !== '' && flag !== 'false' && flag !== '0'
 }
