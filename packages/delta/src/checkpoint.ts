@@ -41,6 +41,8 @@ export interface WriteCheckpointOptions {
    * Default: {@link FILE_ACTIONS_MAX}.
    */
   readonly fileActionsMax?: number
+  /** Called while live files go into the checkpoint, with how many have so far. */
+  readonly progressed?: (filesDone: number) => void
 }
 
 /** Is it time? Derived from the log and not from what this process did, so that a restart never skips one. */
@@ -91,19 +93,21 @@ class CheckpointWriter {
   readonly #encoder: ParquetEncoder
   readonly #runtime: Runtime
   readonly #fileActionsMax: number
+  readonly #progressed: (filesDone: number) => void
   readonly #sidecars: Sidecar[] = []
 
   constructor(
     snapshot: Snapshot,
     encoder: ParquetEncoder,
     runtime: Runtime,
-    { fileActionsMax = FILE_ACTIONS_MAX }: WriteCheckpointOptions,
+    { fileActionsMax = FILE_ACTIONS_MAX, progressed = () => {} }: WriteCheckpointOptions,
   ) {
     assert(fileActionsMax > 0)
     this.#snapshot = snapshot
     this.#encoder = encoder
     this.#runtime = runtime
     this.#fileActionsMax = fileActionsMax
+    this.#progressed = progressed
   }
 
   /** The file, piece by piece; sidecars are in place before the first one. */
@@ -134,6 +138,7 @@ class CheckpointWriter {
     for await (const batch of this.#snapshot.fileBatches()) {
       this.addCount += batch.length
       yield batch
+      this.#progressed(this.addCount)
     }
   }
 

@@ -42,6 +42,7 @@ export { cleanUpLog, LOG_DELETES_MAX, type LogCleanupOutcome } from './log-clean
 export { LOG_PREFIX } from './log-path.ts'
 export {
   type CheckOptions,
+  type CheckProgress,
   type CheckReport,
   type CheckRule,
   checkTable,
@@ -67,6 +68,7 @@ export {
   VACUUM_FILES_NAMED_MAX,
   VACUUM_RETENTION_MIN_MS,
   type VacuumOptions,
+  type VacuumProgress,
   type VacuumResult,
   vacuumTable,
 } from './operation/vacuum.ts'

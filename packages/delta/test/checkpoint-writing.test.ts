@@ -161,6 +161,18 @@ suite('a checkpoint holds', () => {
   })
 })
 
+test('a checkpoint tells how many files have gone into it, in whichever form', async () => {
+  const files = Array.from({ length: 10 }, (_, i) => ({ add: add(`f${i}`) }))
+  for (const [spec, form] of [
+    [{}, 'inline'],
+    [{ protocol: V2_PROTOCOL, configuration: V2_POLICY }, 'sidecars'],
+  ] as const) {
+    const done: number[] = []
+    await checkpointed(await logOf(files, spec), { fileActionsMax: 3, progressed: count => done.push(count) })
+    assert.equal(done.at(-1), 10, form)
+  }
+})
+
 suite('typed statistics', () => {
   const schema = struct([
     field('id', primitive('long')),

@@ -30,6 +30,17 @@ export interface CheckOptions extends RequestOptions {
   readonly liveFilesMax?: number
   /** Epoch milliseconds, for expired `txn`s. Default: the machine's clock. */
   readonly nowMs?: number
+  /** Called after each commit, then after every few files; deep, after each of them. */
+  readonly progressed?: (done: CheckProgress) => void
+}
+
+export interface CheckProgress {
+  /** In a table of more files than `liveFilesMax`, in the pass that is under way. */
+  readonly commitsDone: number
+  readonly commitsTotal: number
+  readonly filesDone: number
+  /** Null before the whole log has been read, and where it came to no state of the table. */
+  readonly filesTotal: number | null
 }
 
 /** What was looked at, and what was found. */
@@ -60,9 +71,17 @@ export async function checkTable(store: ObjectStore, options: CheckOptions = {})
   const request: RequestOptions = options.signal === undefined ? {} : { signal: options.signal }
   const listing = await listTail(store, 0, request)
   const version = versionOf(store, listing, options.version)
-  const log = await checkLog(store, listing, version, options.liveFilesMax ?? LIVE_FILES_MAX, request)
+  const commitsTotal = [...listing.commits.keys()].filter(v => v <= version).length
+  let filesTotal: number | null = null
+  const report = (done: Partial<CheckProgress>): void =>
+    options.progressed?.({ commitsDone: commitsTotal, commitsTotal, filesDone: 0, filesTotal, ...done })
+  const log = await checkLog(store, listing, version, options.liveFilesMax ?? LIVE_FILES_MAX, {
+    ...request,
+    progressed: commitsDone => report({ commitsDone }),
+  })
+  filesTotal = log.liveFileCount
   await checkPointer(store, listing, log, request)
-  const fileCount = await checkSnapshot(store, version, log.findings, options, request)
+  const fileCount = await checkSnapshot(store, version, log.findings, options, request, report)
   let checkpointCount = 0
   for (const counts of log.checkpoints.values()) checkpointCount += counts.length
   return {
@@ -100,6 +119,7 @@ async function checkSnapshot(
   findings: FindingList,
   options: CheckOptions,
   request: RequestOptions,
+  report: (done: Partial<CheckProgress>) => void,
 ): Promise<number | null> {
   const { deep = false, openForeign, nowMs } = options
   try {
@@ -112,6 +132,7 @@ async function checkSnapshot(
     return await checkFiles(snapshot, findings, {
       ...request,
       deep,
+      progressed: filesDone => report({ filesDone }),
       ...(openForeign === undefined ? {} : { openForeign }),
     })
   } catch (error) {

@@ -49,6 +49,8 @@ export interface ScanOptions extends RequestOptions {
   readonly limit?: number
   /** Opens places outside of the table; without it a table that refers to such files is refused. */
   readonly openForeign?: OpenForeignStore
+  /** Called after each file, with how many have been read to their end. */
+  readonly progressed?: (filesDone: number) => void
 }
 
 /**
@@ -95,6 +97,7 @@ export async function* scanTable(
   let left = options.limit ?? Number.POSITIVE_INFINITY
   if (left <= 0) return
   const scan = new TableScan(snapshot, schema, options, request)
+  let filesDone = 0
   for await (const add of snapshot.files(request)) {
     for await (const batch of scan.fileRows(add)) {
       if (batch.length >= left) {
@@ -104,6 +107,7 @@ export async function* scanTable(
       left -= batch.length
       yield batch
     }
+    options.progressed?.(++filesDone)
   }
 }
 

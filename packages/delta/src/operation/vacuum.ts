@@ -41,7 +41,19 @@ export interface VacuumOptions extends RequestOptions {
   /** Finds everything and deletes nothing. */
   readonly dryRun?: boolean
   readonly runtime?: Runtime
+  /** Called now and then while objects or commits are looked at, and after each request to delete. */
+  readonly progressed?: (done: VacuumProgress) => void
 }
+
+export interface VacuumProgress {
+  readonly objectsListed: number
+  readonly commitsRead: number
+  readonly filesDeleted: number
+  readonly bytesDeleted: number
+}
+
+/** Objects between two calls of `progressed`: as many as S3 lists at a time. */
+const OBJECTS_PER_REPORT = 1_000
 
 export interface VacuumResult {
   /** Newest version of the table that was looked at. */
@@ -80,13 +92,17 @@ export async function vacuumTable(store: ObjectStore, options: VacuumOptions = {
   const retentionMs = retentionOf(first, options)
   const dryRun = options.dryRun ?? false
   const sweep = new VacuumSweep(store, first, nowMs, nowMs - retentionMs, dryRun, request)
+  const report = (done: Looked): void =>
+    options.progressed?.({ ...done, filesDeleted: sweep.filesDeleted, bytesDeleted: sweep.bytesDeleted })
   const looked =
     options.lite === true
-      ? await sweepRemoved(first, sweep, dryRun, request)
-      : await sweepObjects(store, sweep, request)
+      ? await sweepRemoved(first, sweep, dryRun, request, report)
+      : await sweepObjects(store, sweep, request, report)
   const { version, cutoffMs, filesDeleted, bytesDeleted, files } = sweep
   return { version, dryRun, retentionMs, cutoffMs, ...looked, filesDeleted, bytesDeleted, files }
 }
+
+type Report = (done: Looked) => void
 
 interface Looked {
   readonly objectsListed: number
@@ -98,18 +114,21 @@ async function sweepObjects(
   store: ObjectStore,
   sweep: VacuumSweep,
   request: RequestOptions,
+  report: Report,
 ): Promise<Looked> {
   let objectsListed = 0
+  const told = (): void => report({ objectsListed, commitsRead: 0 })
   let candidates = new Map<string, ObjectInfo>()
   for await (const object of store.list('', request)) {
     objectsListed++
+    if (objectsListed % OBJECTS_PER_REPORT === 0) told()
     if (!sweep.isCandidate(object)) continue
     candidates.set(object.key, object)
     if (candidates.size < CANDIDATES_MAX) continue
-    await sweep.sweep(candidates)
+    await sweep.sweep(candidates, told)
     candidates = new Map()
   }
-  await sweep.sweep(candidates)
+  await sweep.sweep(candidates, told)
   return { objectsListed, commitsRead: 0 }
 }
 
@@ -118,19 +137,22 @@ async function sweepRemoved(
   sweep: VacuumSweep,
   dryRun: boolean,
   request: RequestOptions,
+  report: Report,
 ): Promise<Looked> {
   let commitsRead = 0
+  const told = (): void => report({ objectsListed: 0, commitsRead })
   let lastVersion: number | null = null
   let candidates = new Map<string, ObjectInfo>()
   for await (const { version, files } of findRemovedFiles(snapshot, sweep.cutoffMs, request)) {
     commitsRead++
+    told()
     lastVersion = version
     for (const file of files) if (sweep.isCandidate(file)) candidates.set(file.key, file)
     if (candidates.size < CANDIDATES_MAX) continue
-    await sweep.sweep(candidates)
+    await sweep.sweep(candidates, told)
     candidates = new Map()
   }
-  await sweep.sweep(candidates)
+  await sweep.sweep(candidates, told)
   // Crash here: the next run looks at the same commits again; their files are gone, and deleting them is no failure.
   if (lastVersion !== null && !dryRun) await recordVacuumedVersion(snapshot.store, lastVersion, request)
   return { objectsListed: 0, commitsRead }

@@ -8,7 +8,12 @@ import { DeltaLakeError } from '../../src/error.ts'
 import { formatJson, parseJson } from '../../src/json.ts'
 import { formatLastCheckpoint } from '../../src/last-checkpoint.ts'
 import { formatCheckpointPath, formatChecksumPath, formatCommitPath } from '../../src/log-path.ts'
-import { type CheckOptions, type CheckRule, checkTable } from '../../src/operation/check.ts'
+import {
+  type CheckOptions,
+  type CheckProgress,
+  type CheckRule,
+  checkTable,
+} from '../../src/operation/check.ts'
 import { decimal, field, primitive, struct } from '../../src/schema.ts'
 import { formatSchemaString } from '../../src/schema-codec.ts'
 import { MemoryObjectStore } from '../../src/store/memory.ts'
@@ -117,6 +122,26 @@ suite('a sound table', () => {
       findingsLeftOut: 0,
     })
     assert.equal((await checkTable(store, { version: 2 })).fileCount, 2)
+  })
+
+  test('is checked commit by commit, then file by file, and tells how far it is', async () => {
+    const done: CheckProgress[] = []
+    await checkTable(await soundTable(), { progressed: d => done.push(d) })
+    assert.deepEqual(
+      done.map(({ commitsDone, filesDone }) => [commitsDone, filesDone]),
+      [
+        [1, 0],
+        [2, 0],
+        [3, 0],
+        [4, 0],
+        [5, 0],
+        [5, 4],
+      ],
+    )
+    const deepDone: number[] = []
+    await checkTable(await soundTable(), { deep: true, progressed: d => deepDone.push(d.filesDone) })
+    assert.deepEqual(deepDone.slice(-4), [1, 2, 3, 4])
+    assert.deepEqual(done.at(-1), { commitsDone: 5, commitsTotal: 5, filesDone: 4, filesTotal: 4 })
   })
 
   test('has none with in-commit timestamps, without its first commits, and in parts of a few files', async () => {

@@ -38,6 +38,12 @@ describe('a scan', () => {
     assert.deepEqual(await readAll((await createScanTable({ schema: ID, files: [] })).store), [])
   })
 
+  test('tells after each file how many it has read', async () => {
+    const done: number[] = []
+    await readAll((await createScanTable(TWO_FILES)).store, { progressed: files => done.push(files) })
+    assert.deepEqual(done, [1, 2])
+  })
+
   test('ends at the limit without opening the files behind it', async () => {
     const { store, calls } = await createScanTable(TWO_FILES)
     for (const limit of [0, 1, 4, 9]) {

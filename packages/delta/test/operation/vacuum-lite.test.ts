@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { createParquetEncoder, vacuumTable, writeCheckpoint } from '@stream-ingest/delta'
+import { createParquetEncoder, type VacuumProgress, vacuumTable, writeCheckpoint } from '@stream-ingest/delta'
 import { formatCommitPath } from '../../src/log-path.ts'
 import { LAST_VACUUM_INFO_PATH } from '../../src/operation/vacuum/removed-files.ts'
 import { removeOf } from '../../src/tombstone.ts'
@@ -79,6 +79,20 @@ suite('VACUUM by the commits alone', () => {
     await assert.rejects(lite(table), { code: 'DELTA_VERSION_NOT_FOUND', message: /begins at version 3/ })
     await table.text(LAST_VACUUM_INFO_PATH, '{"latestCommitVersionOutsideOfRetentionWindow":3}')
     assert.equal((await lite(table)).commitsRead, 4)
+  })
+
+  test('tells how far it is after each commit and each deletion', async () => {
+    const done: VacuumProgress[] = []
+    const { commitsRead, filesDeleted } = await lite(await createLake(), {
+      progressed: (d: VacuumProgress) => done.push(d),
+    })
+    assert.equal(done[0]?.commitsRead, 1)
+    assert.deepEqual(done.at(-1) && { ...done.at(-1), bytesDeleted: 0 }, {
+      objectsListed: 0,
+      commitsRead,
+      filesDeleted,
+      bytesDeleted: 0,
+    })
   })
 
   test('finds nothing in a table whose commits are all young', async () => {

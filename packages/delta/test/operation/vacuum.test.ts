@@ -9,6 +9,7 @@ import {
   type ObjectStore,
   openStore,
   type VacuumOptions,
+  type VacuumProgress,
   vacuumTable,
 } from '@stream-ingest/delta'
 import type { Action, DeletionVectorDescriptor, Protocol, Remove } from '../../src/action.ts'
@@ -103,6 +104,24 @@ suite('vacuum', () => {
     assert.equal(result.objectsListed, 5)
     assert.equal(result.cutoffMs, NOW_MS - WEEK_MS)
     assert.equal((await vacuum(lake)).filesDeleted, 0)
+  })
+
+  test('tells how far it is: now and then while it lists, and after each deletion', async () => {
+    const lake = await createLake()
+    const keys = Array.from({ length: 2_500 }, (_, i) => `orphan-${String(i).padStart(4, '0')}.parquet`)
+    await lake.put(...keys)
+    const done: VacuumProgress[] = []
+    await vacuum(lake, { progressed: d => done.push(d) })
+    assert.deepEqual(
+      done.map(({ objectsListed, filesDeleted }) => [objectsListed, filesDeleted]),
+      [
+        [1_000, 0],
+        [2_000, 0],
+        [2_501, 1_000],
+        [2_501, 2_000],
+        [2_501, 2_500],
+      ],
+    )
   })
 
   test('a dry run finds the same and deletes nothing', async () => {

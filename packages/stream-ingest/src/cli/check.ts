@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type CheckProgress,
   type CheckReport,
   checkTable,
   type Finding,
@@ -15,6 +16,8 @@ import { formatCount } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openStoreOf, type TableOptions } from './open-table.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { stoppable } from './stoppable.ts'
 
 export interface CheckCommandOptions extends TableOptions {
   /** Also read every row of every live file. */
@@ -34,14 +37,21 @@ export async function checkCommand(
   io: CommandIo,
 ): Promise<number> {
   const { store, openForeign, close } = await openStoreOf(table, options, io)
+  const progress = createProgress(io, options.json === true)
   try {
     const version = options.version ?? (await versionAt(store, options.at))
-    const report = await checkTable(store, {
-      deep: options.deep === true,
-      openForeign,
-      nowMs: io.runtime.now(),
-      ...(version === undefined ? {} : { version }),
-    })
+    const check = (signal: AbortSignal): Promise<CheckReport> =>
+      checkTable(store, {
+        deep: options.deep === true,
+        openForeign,
+        signal,
+        nowMs: io.runtime.now(),
+        progressed: done => showProgress(progress, done),
+        ...(version === undefined ? {} : { version }),
+      })
+    const report = await stoppable(io, check, 'stopped: nothing was changed\n')
+    if (report === 'interrupted') return EXIT_CODES.interrupted
+    progress.end()
     const text =
       options.json === true
         ? formatJsonDocument(checkDocument(store.uri, report))
@@ -49,7 +59,23 @@ export async function checkCommand(
     await writeText(io.stdout, text)
     return report.findings.length === 0 ? EXIT_CODES.ok : EXIT_CODES.negative
   } finally {
+    progress.end()
     await close()
+  }
+}
+
+/** The log first, then the files. */
+function showProgress(
+  progress: Progress,
+  { commitsDone, commitsTotal, filesDone, filesTotal }: CheckProgress,
+): void {
+  if (filesDone === 0) {
+    const text = `${formatCount(commitsDone)} of ${countOf(commitsTotal, 'commit')}`
+    progress.update(text, { done: commitsDone, total: commitsTotal })
+  } else if (filesTotal === null) progress.update(`${countOf(filesDone, 'file')} looked at`)
+  else {
+    const text = `${formatCount(filesDone)} of ${countOf(filesTotal, 'file')}`
+    progress.update(text, { done: filesDone, total: filesTotal })
   }
 }
 

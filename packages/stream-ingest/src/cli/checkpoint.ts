@@ -5,10 +5,11 @@
  */
 import { createParquetEncoder, writeCheckpoint } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
-import { formatNumberOf } from '../observe/format.ts'
+import { formatCount, formatNumberOf } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openTable, type TableOptions } from './open-table.ts'
+import { createProgress } from './progress.ts'
 
 export interface CheckpointCommandOptions extends Omit<TableOptions, 'version' | 'at'> {
   readonly dryRun?: boolean
@@ -27,11 +28,18 @@ export async function checkpointCommand(
   io: CommandIo,
 ): Promise<number> {
   const { snapshot, store, close } = await openTable(table, options, io)
+  const progress = createProgress(io, options.json === true)
+  // Nothing of it is seen before it is whole: it may end at any moment.
+  const endSignals = io.onStopSignal(() => {
+    progress.end()
+    io.exit(EXIT_CODES.interrupted)
+  })
   try {
     const { version, state } = snapshot
     const { numFiles, sizeBytes } = await snapshot.fileTotals()
     const commitsBehind = version - (state.checkpointVersion ?? 0)
     const status = await write()
+    progress.end()
     const document = {
       uri: store.uri,
       version,
@@ -55,7 +63,14 @@ export async function checkpointCommand(
     async function write(): Promise<'written' | 'exists' | 'would-write'> {
       if (state.checkpointVersion === version) return 'exists'
       if (options.dryRun === true) return 'would-write'
-      return (await writeCheckpoint(store, version, createParquetEncoder(), io.runtime)).status
+      const { status } = await writeCheckpoint(store, version, createParquetEncoder(), io.runtime, {
+        progressed: done =>
+          progress.update(`${formatCount(done)} of ${formatNumberOf(numFiles, 'live file')}`, {
+            done,
+            total: numFiles,
+          }),
+      })
+      return status
     }
 
     async function logSizeBytes(): Promise<number> {
@@ -64,6 +79,8 @@ export async function checkpointCommand(
       return total
     }
   } finally {
+    endSignals()
+    progress.end()
     await close()
   }
 }

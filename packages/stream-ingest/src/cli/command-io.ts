@@ -11,6 +11,7 @@ export interface OutputStream {
   once?(event: 'drain', listener: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
 }
 
 export interface CommandIo {

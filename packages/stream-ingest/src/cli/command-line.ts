@@ -193,6 +193,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
       'serve /metrics, /healthz and /readyz: a port of this machine alone, HOST:PORT, or :PORT',
     )
     .option('-q, --quiet', 'no log')
+    .option('--no-color', 'no colours')
     .option('-v, --verbose', 'stacks with errors')
     .option('--json', 'print one JSON document')
     .action(async (file: string | undefined, options) => {
@@ -216,6 +217,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
             log: options.log ?? (io.stderr.isTTY === true ? 'pretty' : 'json'),
             quiet: options.quiet === true,
             verbose: options.verbose === true,
+            color: options.color !== false,
           },
           io,
           killOptions(io),

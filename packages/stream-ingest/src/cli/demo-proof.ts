@@ -44,17 +44,21 @@ export async function proveExactlyOnce(
   configFile: string,
   topic: Pick<DemoTopic, 'name' | 'summary' | 'partitionCounts'>,
   io: CommandIo,
+  progressed: (rowCount: number) => void = () => {},
 ): Promise<Proof> {
   const { snapshot, close } = await openTable(configFile, {}, io)
   try {
     const offsets = new OffsetCheck(topic.partitionCounts)
     const summary = new MessageSummaryBuilder()
     const problems: string[] = []
+    let rowCount = 0
     for await (const rows of scanTable(snapshot)) {
       for (const row of rows) {
         offsets.add(row)
         summary.add({ event: eventOf(row) })
       }
+      rowCount += rows.length
+      progressed(rowCount)
     }
     const sumsMatch = compareSummaries(summary.summary(), topic.summary, problems)
     const { duplicates, gaps } = offsets.finish()

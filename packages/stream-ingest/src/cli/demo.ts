@@ -12,13 +12,15 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { EXIT_CODES, GenericError, IoError } from '../error.ts'
-import { formatBytes, formatCount, formatDuration } from '../observe/format.ts'
+import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../observe/format.ts'
 import { type DemoTopic, openDemoTopic } from '../testing/demo-topic.ts'
 import type { CommandIo } from './command-io.ts'
 import { type Proof, proveExactlyOnce } from './demo-proof.ts'
 import { formatJsonDocument } from './json-document.ts'
+import { createProgress, type Progress } from './progress.ts'
 import { VERSION } from './version.ts'
 
 export interface DemoOptions {
@@ -53,6 +55,7 @@ interface Setting {
   readonly lake: string
   /** Aborted by a signal to stop. */
   readonly stop: AbortSignal
+  readonly progress: Progress
 }
 
 interface RunOutcome {
@@ -71,13 +74,17 @@ interface RunOutcome {
 export async function demoCommand(options: DemoOptions, io: CommandIo): Promise<number> {
   if (options.rows < 1) throw new GenericError('CONFIG_USAGE', '`--rows 0` leaves nothing to prove')
   const stop = new AbortController()
+  const progress = createProgress(io, options.json === true)
   const endSignals = io.onStopSignal(() => {
-    if (stop.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    if (stop.signal.aborted) {
+      progress.end()
+      io.exit(EXIT_CODES.interrupted)
+    }
     stop.abort()
   })
   const folder = resolve(io.cwd, options.dir)
   const lake = options.s3 === undefined ? folder : `s3://${options.bucket}/demo-${io.runtime.now()}`
-  const setting: Setting = { options, io, folder, lake, stop: stop.signal }
+  const setting: Setting = { options, io, folder, lake, stop: stop.signal, progress }
   try {
     await prepareFolder(setting)
     return await demonstrate(setting)
@@ -85,27 +92,37 @@ export async function demoCommand(options: DemoOptions, io: CommandIo): Promise<
     if (stop.signal.aborted) return EXIT_CODES.interrupted
     throw error
   } finally {
+    progress.end()
     endSignals()
   }
 }
 
 async function demonstrate(setting: Setting): Promise<number> {
-  const { options, io } = setting
+  const { options, io, progress } = setting
   const configFile = join(setting.folder, CONFIG_FILE)
   const topic = await openDemoTopic({
     rows: options.rows,
     partitions: PARTITIONS,
     runtime: io.runtime,
     signal: setting.stop,
+    progressed: done =>
+      progress.update(`${formatCount(done)} of ${formatNumberOf(options.rows, 'message')} generated`, {
+        done,
+        total: options.rows,
+      }),
     ...(options.kafka === undefined ? {} : { kafka: options.kafka }),
   })
   try {
     await writeFile(configFile, demoConfig(topic.bootstrapServers, topic.name, setting))
+    progress.end()
     sayStart(setting, topic)
     const startedMs = io.runtime.monotonicMs()
     await runWriters(configFile, setting)
     const elapsedMs = io.runtime.monotonicMs() - startedMs
-    const proof = await proveExactlyOnce(configFile, topic, io)
+    const proof = await proveExactlyOnce(configFile, topic, io, done =>
+      progress.update(`${formatNumberOf(done, 'row')} read for the proof`, { done, total: options.rows }),
+    )
+    progress.end()
     // A crash that left nothing behind would have happened at another moment than is claimed.
     const crashed = proof.facts.orphans > 0
     const isOk = proof.ok && crashed
@@ -140,11 +157,16 @@ async function prepareFolder({ options, folder }: Setting): Promise<void> {
 async function runWriters(configFile: string, setting: Setting): Promise<void> {
   const { rows } = setting.options
   const killedCommit = Math.min(KILLED_COMMIT, Math.ceil(rows / batchSize(rows)))
-  const killed = await runIngest(configFile, setting, `before-commit:${killedCommit}`)
+  let commitCount = 0
+  const committed = (): void => {
+    const [done, total] = [++commitCount, Math.ceil(rows / batchSize(rows))]
+    setting.progress.update(`${formatCount(done)} of ${formatNumberOf(total, 'commit')}`, { done, total })
+  }
+  const killed = await runIngest(configFile, setting, committed, `before-commit:${killedCommit}`)
   if (killed.signal !== 'SIGKILL') {
     throw failed('the first writer was to be killed between upload and commit', killed)
   }
-  const finished = await runIngest(configFile, setting)
+  const finished = await runIngest(configFile, setting, committed)
   if (finished.code !== 0) throw failed('the second writer failed', finished)
 }
 
@@ -247,11 +269,16 @@ function yamlText(text: string): string {
 }
 
 /** Runs `run --until-latest` in a process of its own, so that it can really be killed. */
-async function runIngest(configFile: string, setting: Setting, killAt?: string): Promise<RunOutcome> {
+async function runIngest(
+  configFile: string,
+  setting: Setting,
+  committed: () => void,
+  killAt?: string,
+): Promise<RunOutcome> {
   const { io, stop } = setting
   stop.throwIfAborted()
   const entry = fileURLToPath(new URL('../../bin/stream-ingest.js', import.meta.url))
-  const child = spawn(process.execPath, [entry, 'run', configFile, '--until-latest', '--quiet'], {
+  const child = spawn(process.execPath, [entry, 'run', configFile, '--until-latest', '--log', 'json'], {
     cwd: io.cwd,
     env: { ...io.env, STREAM_INGEST_KILL_AT: killAt ?? '' } as NodeJS.ProcessEnv,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -262,8 +289,10 @@ async function runIngest(configFile: string, setting: Setting, killAt?: string):
   stop.addEventListener('abort', endChild)
   try {
     let stderr = ''
-    child.stderr.setEncoding('utf8').on('data', text => {
-      stderr = (stderr + text).slice(-STDERR_KEPT_CHARACTERS)
+    createInterface({ input: child.stderr }).on('line', line => {
+      // The log; what goes wrong is said once more, as text.
+      if (!line.startsWith('{')) stderr = `${stderr}${line}\n`.slice(-STDERR_KEPT_CHARACTERS)
+      else if (isCommit(line)) committed()
     })
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
     stop.throwIfAborted()
@@ -271,6 +300,10 @@ async function runIngest(configFile: string, setting: Setting, killAt?: string):
   } finally {
     stop.removeEventListener('abort', endChild)
   }
+}
+
+function isCommit(line: string): boolean {
+  return line.includes('"event":"commit"')
 }
 
 function failed(what: string, outcome: RunOutcome): GenericError {

@@ -49,6 +49,7 @@ export async function optimizeCommand(
         progressed: ({ binsDone, binsPlanned, bytesRead }) =>
           progress.update(
             `${formatCount(binsDone)} of ${formatNumberOf(binsPlanned, 'new file')}, ${formatBytes(bytesRead)} read`,
+            { done: binsDone, total: binsPlanned },
           ),
       }),
     )

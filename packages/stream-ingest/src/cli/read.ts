@@ -16,11 +16,13 @@ import {
 } from '@stream-ingest/delta'
 import { nearestWord } from '../config/suggestion.ts'
 import { EXIT_CODES } from '../error.ts'
-import { formatCount } from '../observe/format.ts'
+import { formatCount, formatNumberOf } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { type OpenedTable, openTable, type TableOptions } from './open-table.ts'
+import { createProgress, type Progress } from './progress.ts'
 import { cellText, formatCsvHeader, formatCsvRow, formatNdjsonRow, rowJson } from './row-text.ts'
+import { stoppable } from './stoppable.ts'
 import { formatTableHeader, formatTableRow, layOutTable, type TextColumn } from './text-table.ts'
 
 export interface ReadOptions extends TableOptions {
@@ -57,25 +59,41 @@ interface Read {
 export async function readCommand(table: string, options: ReadOptions, io: CommandIo): Promise<number> {
   const opened = await openTable(table, options, io)
   try {
-    const read = planRead(opened, options, io)
-    if (options.json === true) await printDocument(read, options.limit ?? DOCUMENT_ROWS_DEFAULT)
-    else {
-      const format = options.format ?? (io.stdout.isTTY === true ? 'table' : 'ndjson')
-      if (format === 'table') await printTable(read, options.limit ?? TABLE_ROWS_DEFAULT)
-      else await printLines(read, format, options.limit)
-    }
-    return EXIT_CODES.ok
+    const ended = await stoppable(
+      io,
+      signal => print(planRead(opened, options, io, signal), options),
+      'stopped: what was printed is complete rows\n',
+    )
+    return ended === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok
   } finally {
     await opened.close()
   }
 }
 
-function planRead({ snapshot, openForeign }: OpenedTable, options: ReadOptions, io: CommandIo): Read {
+async function print(read: Read, options: ReadOptions): Promise<void> {
+  if (options.json === true) return printDocument(read, options.limit ?? DOCUMENT_ROWS_DEFAULT)
+  const format = options.format ?? (read.io.stdout.isTTY === true ? 'table' : 'ndjson')
+  if (format === 'table') return printTable(read, options.limit ?? TABLE_ROWS_DEFAULT)
+  // On a terminal the rows themselves are what moves.
+  const progress = createProgress(read.io, read.io.stdout.isTTY === true)
+  try {
+    await printLines(read, format, options.limit, progress)
+  } finally {
+    progress.end()
+  }
+}
+
+function planRead(
+  { snapshot, openForeign }: OpenedTable,
+  options: ReadOptions,
+  io: CommandIo,
+  signal: AbortSignal,
+): Read {
   const columns = options.columns === undefined ? null : chosenColumns(options.columns, snapshot)
   return {
     snapshot,
     schema: scanSchema(snapshot.state, columns ?? undefined),
-    scan: { openForeign, ...(columns === null ? {} : { columns }) },
+    scan: { openForeign, signal, ...(columns === null ? {} : { columns }) },
     io,
   }
 }
@@ -104,11 +122,31 @@ async function printLines(
   { snapshot, schema, scan, io }: Read,
   format: 'ndjson' | 'csv',
   limit: number | undefined,
+  progress: Progress,
 ): Promise<void> {
+  const filesTotal = snapshot.state.fileTotals?.numFiles ?? null
+  let filesDone = 0
+  let rowCount = 0
+  const show = (): void => {
+    const rows = formatNumberOf(rowCount, 'row')
+    if (limit !== undefined) progress.update(rows, { done: rowCount, total: limit })
+    else if (filesTotal === null) progress.update(rows)
+    else {
+      const text = `${rows}, ${formatCount(filesDone)} of ${formatNumberOf(filesTotal, 'file')}`
+      progress.update(text, { done: filesDone, total: filesTotal })
+    }
+  }
+  const progressed = (done: number): void => {
+    filesDone = done
+    show()
+  }
   const formatRow = format === 'csv' ? formatCsvRow : formatNdjsonRow
   if (format === 'csv') await writeText(io.stdout, formatCsvHeader(schema))
-  for await (const rows of scanTable(snapshot, { ...scan, ...(limit === undefined ? {} : { limit }) })) {
+  const options = { ...scan, progressed, ...(limit === undefined ? {} : { limit }) }
+  for await (const rows of scanTable(snapshot, options)) {
     await writeText(io.stdout, rows.map(row => formatRow(schema, row)).join(''))
+    rowCount += rows.length
+    show()
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { IngestConfig } from '../config/config.ts'
 import { EXIT_CODES } from '../error.ts'
+import { publish } from '../observe/event.ts'
 import { type LogFormat, logEvents } from '../observe/event-log.ts'
 import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../observe/format.ts'
 import type { PartitionProgress, PipelineResult } from '../pipeline/pipeline.ts'
@@ -18,6 +19,8 @@ import type { CommandIo } from './command-io.ts'
 import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { formatAddress, type ListenAddress, startMetricsServer } from './metrics-server.ts'
+import { showRunPanel } from './panel/run-panel.ts'
+import { canRepaint } from './terminal.ts'
 
 export interface RunCommandOptions {
   readonly untilLatest: boolean
@@ -28,7 +31,12 @@ export interface RunCommandOptions {
   readonly verbose: boolean
   /** Serve metrics and health there. */
   readonly metrics?: ListenAddress
+  /** False: no colours, whatever the terminal. */
+  readonly color: boolean
 }
+
+const STOPPED_AT_ONCE =
+  'stopped at once: what was not committed is read again at the next start, nothing is lost\n'
 
 /**
  * Runs the configured pipelines. The first SIGINT or SIGTERM drains: what is buffered is committed, then it ends. The
@@ -44,11 +52,15 @@ export async function runCommand(
 ): Promise<number> {
   const stop = new AbortController()
   let interrupted = false
+  let endLog = (): void => {}
   const endSignals = io.onStopSignal(signal => {
-    if (stop.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    if (stop.signal.aborted) {
+      endLog()
+      if (!options.quiet && options.log === 'pretty') io.stderr.write(STOPPED_AT_ONCE)
+      io.exit(EXIT_CODES.interrupted)
+    }
     interrupted = signal === 'SIGINT'
-    if (!options.quiet)
-      io.stderr.write('drain and stop · again to stop now (uncommitted rows are re-read, nothing is lost)\n')
+    publish('run:stopping', { signal })
     stop.abort()
   })
   const server =
@@ -62,7 +74,8 @@ export async function runCommand(
   if (server !== null && !options.quiet) {
     io.stderr.write(`metrics on http://${formatAddress(server.address)}/metrics\n`)
   }
-  const endLog = options.quiet ? () => {} : logEvents(options.log, io.stderr, io.runtime.now)
+  // Who sees the panel may type Ctrl-C: it is listened for by then.
+  endLog = showEvents(config, options, io)
   try {
     const processor = new StreamIngestProcessor(config, { runtime: io.runtime, ...processorOptions })
     const result = await processor.processStream({
@@ -70,6 +83,7 @@ export async function runCommand(
       signal: stop.signal,
       ...(options.runtimeLimitMs === undefined ? {} : { runtimeLimitMs: options.runtimeLimitMs }),
     })
+    endLog()
     report(result, options, io)
     const failure = result.failures[0]
     if (failure !== undefined) return failure.error.exitCode
@@ -79,6 +93,18 @@ export async function runCommand(
     endSignals()
     await server?.close()
   }
+}
+
+/** On a terminal the panel, with the log above it; elsewhere the log alone. */
+function showEvents(config: IngestConfig, options: RunCommandOptions, io: CommandIo): () => void {
+  if (options.quiet) return () => {}
+  if (options.log === 'json' || !canRepaint(io.stderr, io.env))
+    return logEvents(options.log, io.stderr, io.runtime.now)
+  return showRunPanel(
+    config.pipelines.map(({ name }) => name),
+    io,
+    options.color,
+  )
 }
 
 function report(result: ProcessingResult, options: RunCommandOptions, io: CommandIo): void {

@@ -6,6 +6,7 @@
  */
 import { EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
+import { CLEAR_LINE, canRepaint } from './terminal.ts'
 
 const STOPPED = 'stopped: what was committed or deleted before stands, the rest is as it was\n'
 
@@ -17,16 +18,25 @@ export async function stoppable<T>(
 ): Promise<T | 'interrupted'> {
   const controller = new AbortController()
   const unsubscribe = io.onStopSignal(() => {
-    if (controller.signal.aborted) io.exit(EXIT_CODES.interrupted)
+    if (controller.signal.aborted) {
+      clearLine(io)
+      io.exit(EXIT_CODES.interrupted)
+    }
     controller.abort()
   })
   try {
     return await work(controller.signal)
   } catch (error) {
     if (!controller.signal.aborted || error !== controller.signal.reason) throw error
+    clearLine(io)
     io.stderr.write(note)
     return 'interrupted'
   } finally {
     unsubscribe()
   }
+}
+
+/** Progress may be painted there, and the terminal has put a `^C` behind it. */
+function clearLine({ stderr, env }: CommandIo): void {
+  if (canRepaint(stderr, env)) stderr.write(CLEAR_LINE)
 }

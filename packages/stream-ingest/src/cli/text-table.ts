@@ -82,14 +82,15 @@ export function formatTableRow(layout: TextTableLayout, cells: readonly string[]
 
 function line({ columns, widths }: TextTableLayout, cells: readonly string[]): string {
   const parts = cells.map((cell, i) => {
-    const text = cut(cell, widths[i]!)
+    const text = cutText(cell, widths[i]!)
     const padding = ' '.repeat(widths[i]! - textWidth(text))
     return columns[i]!.align === 'right' ? padding + text : text + padding
   })
   return `${parts.join(GAP).trimEnd()}\n`
 }
 
-function cut(text: string, width: number): string {
+/** Ends with `…` where it does not fit into so many cells. */
+export function cutText(text: string, width: number): string {
   if (textWidth(text) <= width) return text
   let kept = ''
   let keptWidth = 0

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type VacuumResult, vacuumTable } from '@stream-ingest/delta'
+import { type VacuumProgress, type VacuumResult, vacuumTable } from '@stream-ingest/delta'
 import { EXIT_CODES } from '../error.ts'
 import { formatBytes, formatCount, formatNumberOf } from '../observe/format.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { openStoreOf, type TableOptions } from './open-table.ts'
+import { createProgress } from './progress.ts'
 import { stoppable } from './stoppable.ts'
 
 export interface VacuumCommandOptions extends Omit<TableOptions, 'version' | 'at'> {
@@ -36,6 +37,7 @@ export async function vacuumCommand(
   io: CommandIo,
 ): Promise<number> {
   const { store, close } = await openStoreOf(table, options, io)
+  const progress = createProgress(io, options.json === true)
   try {
     const result = await stoppable(io, signal =>
       vacuumTable(store, {
@@ -45,8 +47,10 @@ export async function vacuumCommand(
         lite: options.lite === true,
         allowShortRetention: options.allowShortRetention === true,
         ...(options.retention === undefined ? {} : { retentionMs: options.retention }),
+        progressed: done => progress.update(progressText(done, options.dryRun === true)),
       }),
     )
+    progress.end()
     if (result === 'interrupted') return EXIT_CODES.interrupted
     const text =
       options.json === true
@@ -55,8 +59,20 @@ export async function vacuumCommand(
     await writeText(io.stdout, text)
     return EXIT_CODES.ok
   } finally {
+    progress.end()
     await close()
   }
+}
+
+/** Nobody knows beforehand how many objects there are: a count, and no bar. */
+function progressText(
+  { objectsListed, commitsRead, filesDeleted, bytesDeleted }: VacuumProgress,
+  isDryRun: boolean,
+): string {
+  const looked =
+    commitsRead > 0 ? formatNumberOf(commitsRead, 'commit') : formatNumberOf(objectsListed, 'object')
+  const found = `${formatNumberOf(filesDeleted, 'file')} (${formatBytes(bytesDeleted)})`
+  return `${looked} looked at, ${found} ${isDryRun ? 'to delete' : 'deleted'}`
 }
 
 function formatResult(uri: string, result: VacuumResult): string {

@@ -323,6 +323,8 @@ export class Fetcher {
       isReadCommitted: this.isReadCommitted,
     })
     reader.succeed()
+    const endOffset = this.isReadCommitted ? fetched.lastStableOffset : fetched.highWatermark
+    reader.endOffset = endOffset
     this.counters.fetchedBytes += fetched.records.length
     if (selected.nextOffset === fromOffset) {
       // A broker sends the first partition's batch whole, whatever its size; another's may be cut until it is first.
@@ -343,7 +345,7 @@ export class Fetcher {
       batches: selected.batches,
       sizeBytes: selected.sizeBytes,
       abortedRecordCount: selected.abortedRecordCount,
-      endOffset: this.isReadCommitted ? fetched.lastStableOffset : fetched.highWatermark,
+      endOffset,
     }
     this.push(reader, chunk, heldBytes)
   }

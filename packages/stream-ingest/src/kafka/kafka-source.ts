@@ -134,6 +134,10 @@ class StaticKafkaSource implements KafkaSource {
     }
   }
 
+  heardEndOffset(partition: TopicPartition): bigint | null {
+    return this.fetcher.find(partition)?.endOffset ?? null
+  }
+
   async endOffsets(): Promise<Map<TopicPartition, { startOffset: bigint; endOffset: bigint }>> {
     const isReadCommitted = this.config.isolationLevel === 'read_committed'
     const [starts, ends] = await Promise.all([

@@ -71,6 +71,8 @@ export interface MessageSource {
   seek(partition: TopicPartition, nextOffset: bigint): void
   /** What has arrived, at least one chunk if any comes within the budget's time. Order is kept in each partition. */
   read(budget: ReadBudget): Promise<readonly SourceChunk[]>
+  /** The partition's end (last stable offset under read_committed) as last heard of while reading; null before that. */
+  heardEndOffset(partition: TopicPartition): bigint | null
   /** Log end (last stable offset under read_committed) and log start of each assigned partition, asked now. */
   endOffsets(): Promise<Map<TopicPartition, { readonly startOffset: bigint; readonly endOffset: bigint }>>
   /**

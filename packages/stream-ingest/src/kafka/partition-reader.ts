@@ -16,6 +16,8 @@ export class PartitionReader {
   queuedBytes = 0
   /** When it last received data, as a sequence number: who waited longest comes first in the next Fetch. */
   servedAt = 0
+  /** End of the partition, as the last answer said; null before the first one. */
+  endOffset: bigint | null = null
   /** Failures in a row. */
   failures = 0
   lastError: unknown = null

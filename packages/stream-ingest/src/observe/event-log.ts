@@ -18,6 +18,9 @@ export type LogFormat = 'json' | 'pretty'
 /** Rejected records logged one by one; the rest is counted, and each commit says how many. */
 export const REJECTED_LINES_MAX = 100
 
+/** Runs of partitions that a commit's line names. */
+const PARTITION_RUNS_MAX = 4
+
 type Level = 'info' | 'warn' | 'error'
 type Line = (level: Level, event: string, fields: Record<string, unknown>, text: string) => void
 
@@ -101,6 +104,14 @@ function lifeCycle(line: Line): (() => void)[] {
         `${e.pipeline}  ${e.partitionCount} partitions → ${e.table}${e.version === null ? '' : ` v${e.version}`}`,
       ),
     ),
+    subscribe('run:stopping', e =>
+      line(
+        'info',
+        'stopping',
+        { ...e },
+        'stopping: committing what is buffered; a second signal (Ctrl-C) exits at once',
+      ),
+    ),
     subscribe('pipeline:stopped', e =>
       line(
         'info',
@@ -142,7 +153,7 @@ function commits(line: Line): (() => void)[] {
         'info',
         'commit',
         fields,
-        `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
+        `${e.pipeline}  v${e.version}  +${formatCount(e.rowCount)} rows  ${e.fileCount} ${e.fileCount === 1 ? 'file' : 'files'}  ${formatBytes(e.sizeBytes)}${partitionsText(ranges)}  flush: ${e.reason}  ${Math.round(e.durationMs)} ms`,
       )
     }),
     subscribe('quarantine:committed', e =>
@@ -176,6 +187,21 @@ function commits(line: Line): (() => void)[] {
     ),
     subscribe('care:done', e => line('info', e.operation, { ...e }, `${e.pipeline}  ${careText(e)}`)),
   ]
+}
+
+/** `  p[0-2,5]`; of several topics, and where there is nothing, the line does without. */
+function partitionsText(ranges: readonly OffsetRange[]): string {
+  if (ranges.length === 0 || ranges.some(({ topic }) => topic !== ranges[0]?.topic)) return ''
+  const runs: { from: number; to: number }[] = []
+  for (const partition of ranges.map(range => range.partition).sort((a, b) => a - b)) {
+    const last = runs.at(-1)
+    if (last !== undefined && partition === last.to + 1) last.to = partition
+    else runs.push({ from: partition, to: partition })
+  }
+  const shown = runs
+    .slice(0, PARTITION_RUNS_MAX)
+    .map(({ from, to }) => (from === to ? from : `${from}-${to}`))
+  return `  p[${shown.join(',')}${runs.length > shown.length ? ',…' : ''}]`
 }
 
 function changeText(change: IngestEvents['schema:evolved']['changes'][number]): string {

@@ -33,6 +33,16 @@ export interface OffsetRange {
   readonly nextOffset: bigint
 }
 
+/** `[nextOffset, endOffset)` is not in the table yet. */
+export interface PartitionPlace {
+  readonly topic: string
+  readonly partition: number
+  /** The first offset that is not in the table. */
+  readonly nextOffset: bigint
+  /** As the broker last said; null before its first answer. */
+  readonly endOffset: bigint | null
+}
+
 export interface IngestEvents {
   'pipeline:started': { pipeline: string; table: string; version: number | null; partitionCount: number }
   'pipeline:stopped': {
@@ -43,6 +53,21 @@ export interface IngestEvents {
     commitCount: number
   }
   'pipeline:failed': { pipeline: string; error: unknown }
+  /** Asked to stop: what is buffered is committed, then the process ends. */
+  'run:stopping': { signal: string }
+  /** Where a pipeline stands: twice a second at most, and only while somebody listens. */
+  'pipeline:progress': {
+    pipeline: string
+    /** Decoded since the pipeline started, whatever became of them; from zero again where it starts again. */
+    messageCount: number
+    /** Read and not in the table yet, those that are being written included. */
+    bufferedMessageCount: number
+    /** What they take in memory, as columns. */
+    bufferedSizeBytes: number
+    /** When the oldest of them was read, epoch milliseconds; null where nothing is buffered. */
+    bufferedSinceMs: number | null
+    partitions: readonly PartitionPlace[]
+  }
   /** It starts again from the table after the delay; nothing is lost. */
   'pipeline:retrying': { pipeline: string; error: unknown; attempt: number; delayMs: number }
   /** A run of offsets of one partition came from Kafka. */
@@ -140,6 +165,11 @@ function channelOf(name: IngestEventName): Channel<unknown> {
     channels.set(name, found)
   }
   return found
+}
+
+/** Does anybody listen? For what costs something to find out. */
+export function hasListeners(name: IngestEventName): boolean {
+  return channelOf(name).hasSubscribers
 }
 
 /** Tells whoever listens. Subscribers must not throw; Node reports it if one does. */

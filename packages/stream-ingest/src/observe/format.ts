@@ -46,6 +46,28 @@ export function formatHours(ms: number): string {
   return hours >= 48 ? `${Number((hours / 24).toFixed(1))} d` : `${Number(hours.toFixed(2))} h`
 }
 
+/** `48 s`, `3 m`, `5 h`, `12 d`: whole, so that it does not jump about while it is watched. */
+export function formatAge(ms: number): string {
+  if (ms < MINUTE_MS) return `${Math.max(0, Math.floor(ms / 1000))} s`
+  if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} m`
+  if (ms < 2 * DAY_MS) return `${Math.floor(ms / HOUR_MS)} h`
+  return `${Math.floor(ms / DAY_MS)} d`
+}
+
+const THOUSANDS = ['k', 'M', 'G', 'T'] as const
+
+/** `3,412`, `18 k`, `1.2 M`: short, where the last digits say nothing. */
+export function formatShortCount(count: number | bigint): string {
+  let short = Number(count)
+  if (short < 10_000) return formatCount(Math.round(short))
+  let unit = -1
+  while (short >= 1_000 && unit < THOUSANDS.length - 1) {
+    short /= 1_000
+    unit++
+  }
+  return `${short >= 10 ? Math.floor(short) : (Math.floor(short * 10) / 10).toFixed(1)} ${THOUSANDS[unit]}`
+}
+
 /** `2026-11-22 14:02:10 UTC` */
 export function formatTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`

@@ -53,6 +53,15 @@ export interface EpochCut extends TakenRows {
   readonly quarantined: QuarantinedRecords | null
   /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
   readonly newestRecordMs: number | null
+  readonly buffered: Buffered
+}
+
+/** What is held in memory until it is in the table. */
+export interface Buffered {
+  readonly messageCount: number
+  readonly sizeBytes: number
+  /** When the first of it was read, epoch milliseconds; null where there is nothing. */
+  readonly sinceMs: number | null
 }
 
 const INITIAL_ROWS = 4096
@@ -102,6 +111,10 @@ export class Epoch {
 
   get sizeBytes(): number {
     return this.rows.sizeBytes + this.counts.rows * 4 + (this.quarantine?.sizeBytes ?? 0)
+  }
+
+  get buffered(): Buffered {
+    return { messageCount: this.messageCount, sizeBytes: this.sizeBytes, sinceMs: this.startedAtMs }
   }
 
   get tablePartitionCount(): number {
@@ -206,8 +219,10 @@ export class Epoch {
   /** Takes all of it and starts over. */
   cut(): EpochCut {
     const { rows } = this.counts
+    const { buffered } = this
     const taken: EpochCut = {
       ...this.rows.finish(),
+      buffered,
       tablePartitions: this.router.finish(),
       partitionIds: this.partitionIds.subarray(0, rows),
       ranges: [...this.ranges.values()],

@@ -28,6 +28,7 @@ import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { OverwriteSink } from './overwrite-sink.ts'
 import type { Quarantine } from './quarantine.ts'
+import { ProgressReport } from './progress-report.ts'
 import { publishRead } from './read-event.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
@@ -96,6 +97,7 @@ export class Pipeline {
   private readonly limits: FlushLimits
   private readonly tableProgress = new TableProgress()
   private readonly sink: EpochSink
+  private readonly report: ProgressReport
   private ends: RunEnds | null = null
   private inFlight: InFlight | null = null
   private readonly dropped: DroppedEpochs
@@ -121,6 +123,7 @@ export class Pipeline {
       deps.writer,
     )
     this.badLimits = new BadRecordLimits(config, deps.badRecordsBefore)
+    this.report = new ProgressReport(config.name, deps.source, this.tableProgress, deps.runtime)
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_IN_A_ROW_MAX)
   }
 
@@ -181,6 +184,7 @@ export class Pipeline {
     for (;;) {
       // A failed or dropped commit is met in the next turn, not only when the next one is due.
       if (this.inFlight?.isSettled === true) await this.settle()
+      this.report.tell(this.epoch, this.inFlight?.cut.buffered)
       const stopRequested = options.signal?.aborted === true
       const deadlineReached = runtime.monotonicMs() - startedMs >= runtimeLimitMs
       const endReached = this.ends?.isReached === true
@@ -317,6 +321,7 @@ export class Pipeline {
         sinceYieldMs += stop()
         if (sinceYieldMs >= DECODE_SLICE_MS) {
           sinceYieldMs = 0
+          this.report.tell(epoch, this.inFlight?.cut.buffered)
           await setImmediate()
           startedMs = runtime.monotonicMs()
         }
@@ -358,8 +363,13 @@ export class Pipeline {
   /** Takes the epoch and starts its commit, once the one before is through; `dropped` means that there is none left. */
   private async cut(reason: FlushReason): Promise<'started' | 'dropped'> {
     if ((await this.settle()) === 'dropped') return 'dropped'
-    this.start(this.epoch.cut(), reason)
+    this.start(this.takeEpoch(), reason)
     return 'started'
+  }
+
+  private takeEpoch(): EpochCut {
+    this.report.countTaken(this.epoch.messageCount)
+    return this.epoch.cut()
   }
 
   private start(cut: EpochCut, reason: FlushReason): void {
@@ -405,7 +415,7 @@ export class Pipeline {
   private async restartFromTable(): Promise<void> {
     const { source, writer, runtime } = this.deps
     assert(writer !== null)
-    this.epoch.cut()
+    this.takeEpoch()
     this.queue.clear()
     await this.dropped.wait(runtime)
     await writer.table.reload()

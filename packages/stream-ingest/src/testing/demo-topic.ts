@@ -28,6 +28,8 @@ export interface DemoTopicOptions {
   readonly kafka?: string
   /** Ends the filling, by throwing its reason. */
   readonly signal?: AbortSignal
+  /** Called while the topic is filled, with the messages that are in it. */
+  readonly progressed?: (messageCount: number) => void
 }
 
 const TOPIC = 'user-events'
@@ -92,12 +94,15 @@ async function fill(
   const summary = new MessageSummaryBuilder()
   const waiting: EncodableRecord[][] = Array.from({ length: options.partitions }, () => [])
   const partitionCounts = new Array<number>(options.partitions).fill(0)
+  let sentCount = 0
   const flush = async (partition: number): Promise<void> => {
     const records = waiting[partition]!
     if (records.length === 0) return
     waiting[partition] = []
     partitionCounts[partition]! += records.length
     await send(partition, records)
+    sentCount += records.length
+    options.progressed?.(sentCount)
     // The embedded broker takes records at once: without a turn of the event loop no signal would ever come through.
     await nextTurn()
     options.signal?.throwIfAborted()

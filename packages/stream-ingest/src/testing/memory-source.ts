@@ -140,6 +140,7 @@ class MemorySource implements MessageSource {
   private readonly runtime: KafkaRuntime
   private readonly options: MemorySourceOptions
   private readonly positions = new Map<TopicPartition, bigint>()
+  private readonly heardEnds = new Map<TopicPartition, bigint>()
   private losses: OffsetLoss[] = []
   /** Where the next read begins, so that no partition starves another. */
   private turn = 0
@@ -186,6 +187,10 @@ class MemorySource implements MessageSource {
       await this.waitForChange(remainingMs, budget.signal)
       this.closing.signal.throwIfAborted()
     }
+  }
+
+  heardEndOffset(target: TopicPartition): bigint | null {
+    return this.heardEnds.get(target) ?? null
   }
 
   async endOffsets(): Promise<Map<TopicPartition, { startOffset: bigint; endOffset: bigint }>> {
@@ -295,6 +300,7 @@ class MemorySource implements MessageSource {
     if (fromOffset < log.startOffset || fromOffset > log.endOffset)
       return this.leaveRange(target, fromOffset, log)
     const endOffset = log.readableEnd(this.isolationLevel)
+    this.heardEnds.set(target, endOffset)
     const limit = Math.min(maxBytes, this.options.maxPartitionBytes ?? PARTITION_BYTES_MAX)
     const slice = log.read(fromOffset, endOffset, limit, true)
     const selected = selectConsumableBatches({

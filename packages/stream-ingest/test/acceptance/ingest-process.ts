@@ -98,11 +98,6 @@ export class IngestProcess {
     return this.#until(find, `\`${event}\` in the log`)
   }
 
-  /** The first other line of stderr that matches. */
-  async note(pattern: RegExp): Promise<string> {
-    return this.#until(() => this.#notes.find(note => pattern.test(note)), `${pattern} on stderr`)
-  }
-
   signal(name: 'SIGINT' | 'SIGTERM'): void {
     assert(this.#child.kill(name), 'the process is still there')
   }

@@ -17,7 +17,7 @@ import {
   systemRuntime,
   type TableRow,
 } from '@stream-ingest/delta'
-import type { CommandIo } from '../../src/cli/command-io.ts'
+import type { CommandIo, OutputStream } from '../../src/cli/command-io.ts'
 import { runCommandLine } from '../../src/cli/command-line.ts'
 
 /** What stands in for every secret of a test: it must not come out anywhere. */
@@ -37,6 +37,25 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Sends SIGTERM when this resolves. */
   readonly stopAfter?: Promise<unknown>
+}
+
+/** A world in which nothing is asked for but what a test gives. */
+export function commandIo(world: {
+  readonly stderr: OutputStream
+  readonly env?: Readonly<Record<string, string>>
+  readonly monotonicMs?: () => number
+}): CommandIo {
+  const refuse = (): never => assert.fail('the command ends the process')
+  return {
+    stdout: { write: () => assert.fail('nothing is a result yet') },
+    stderr: world.stderr,
+    env: world.env ?? {},
+    cwd: tmpdir(),
+    runtime: { ...systemRuntime, monotonicMs: world.monotonicMs ?? systemRuntime.monotonicMs },
+    onStopSignal: () => () => {},
+    exit: refuse,
+    kill: refuse,
+  }
 }
 
 /** Runs one command to its end. Fails where it takes longer than {@link RUN_TIMEOUT_MS}, or prints the secret. */

@@ -393,6 +393,23 @@ export function testMessageSource(name: string, contract: MessageSourceContract)
       })
     })
 
+    test('knows where its partitions end from what it has read, without asking', async () => {
+      await withSource(
+        2,
+        async source => {
+          const positions = await start(source)
+          const [first, second] = source.assignment
+          assert.equal(source.heardEndOffset(first!), null)
+          await drain(source, positions)
+          await source.read({ maxBytes: MAX_BYTES, maxWaitMs: 0 })
+          assert.equal(source.heardEndOffset(first!), 3n)
+          // Kafka has answered for the partition that is empty, too.
+          assert.equal(source.heardEndOffset(second!), 0n)
+        },
+        { fill: topic => harness.produce(topic, 0, ['a', 'b', 'c']) },
+      )
+    })
+
     test('tells the group how far it is', async () => {
       await withSource(
         2,

@@ -26,6 +26,8 @@ export interface FileCheckOptions extends RequestOptions {
   /** Also read every row. */
   readonly deep: boolean
   readonly openForeign?: OpenForeignStore
+  /** Called after every {@link FILES_AT_ONCE} files; deep, after each of them. */
+  readonly progressed?: (filesDone: number) => void
 }
 
 /**
@@ -70,6 +72,7 @@ class FileCheck {
   readonly #rows: RowCheck | null
   readonly #rowIds: RowIdRanges | null
   readonly #paths = new PathHashes()
+  #filesDone = 0
 
   constructor(snapshot: Snapshot, findings: FindingList, options: FileCheckOptions) {
     const { state } = snapshot
@@ -92,8 +95,15 @@ class FileCheck {
       this.#checkCounts(add)
     }
     const present = await Promise.all(adds.map(add => this.#isPresent(add)))
-    if (this.#rows === null) return
-    for (const [i, add] of adds.entries()) if (present[i]) await this.#rows.check(add)
+    if (this.#rows === null) {
+      this.#filesDone += adds.length
+      if (adds.length > 0) this.#options.progressed?.(this.#filesDone)
+      return
+    }
+    for (const [i, add] of adds.entries()) {
+      if (present[i]) await this.#rows.check(add)
+      this.#options.progressed?.(++this.#filesDone)
+    }
   }
 
   /** What only shows when all files have been seen. */

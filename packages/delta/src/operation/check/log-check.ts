@@ -35,8 +35,15 @@ export interface LogCheck {
   readonly findings: FindingList
   readonly commitCount: number
   readonly checksumCount: number
+  /** Live files of the version, by the log's replay; null where that came to no state of the table. */
+  readonly liveFileCount: number | null
   /** Of each checkpoint at a version. */
   readonly checkpoints: ReadonlyMap<number, readonly CheckpointCounts[]>
+}
+
+export interface LogCheckOptions extends RequestOptions {
+  /** Called after each commit, with how many have been read in this pass. */
+  readonly progressed?: (commitsDone: number) => void
 }
 
 /**
@@ -50,11 +57,11 @@ export async function checkLog(
   listing: LogListing,
   version: number,
   liveFilesMax: number,
-  request: RequestOptions,
+  options: LogCheckOptions,
 ): Promise<LogCheck> {
   for (let bucketCount = 1; ; bucketCount *= 2) {
     const filesMax = bucketCount < BUCKETS_MAX ? liveFilesMax : Number.POSITIVE_INFINITY
-    const replay = new LogReplayCheck(store, listing, version, filesMax, request)
+    const replay = new LogReplayCheck(store, listing, version, filesMax, options)
     let fits = true
     for (let bucket = 0; bucket < bucketCount && fits; bucket++) fits = await replay.run(bucket, bucketCount)
     if (fits) return replay
@@ -66,11 +73,12 @@ class LogReplayCheck implements LogCheck {
   readonly checkpoints = new Map<number, CheckpointCounts[]>()
   commitCount = 0
   checksumCount = 0
+  liveFileCount: number | null = 0
   readonly #store: ObjectStore
   readonly #listing: LogListing
   readonly #version: number
   readonly #liveFilesMax: number
-  readonly #request: RequestOptions
+  readonly #request: LogCheckOptions
   readonly #checkpointsByVersion: ReadonlyMap<number, CheckpointFiles[]>
   readonly #checksumVersions: ReadonlySet<number>
   /** Of the buckets so far, by version. */
@@ -86,7 +94,7 @@ class LogReplayCheck implements LogCheck {
     listing: LogListing,
     version: number,
     liveFilesMax: number,
-    request: RequestOptions,
+    request: LogCheckOptions,
   ) {
     this.#store = store
     this.#listing = listing
@@ -104,8 +112,10 @@ class LogReplayCheck implements LogCheck {
     this.#isLast = bucket === bucketCount - 1
     const first = this.#firstVersion()
     this.#state = first === 0 ? initialTableState() : null
+    let commitsDone = 0
     for await (const { version, commit } of this.#commits(first)) {
       this.#takeCommit(version, commit)
+      if (commit.kind !== 'absent') this.#request.progressed?.(++commitsDone)
       if (this.#live.count > this.#liveFilesMax) return false
       for (const checkpoint of this.#checkpointsByVersion.get(version) ?? []) {
         await this.#takeCheckpoint(version, checkpoint, commit.kind === 'read' ? commit.actions : null)
@@ -115,6 +125,8 @@ class LogReplayCheck implements LogCheck {
         await this.#takeChecksum(version, this.#state, commit.kind === 'read' ? commit.actions : [])
       }
     }
+    this.liveFileCount =
+      this.#state === null || this.liveFileCount === null ? null : this.liveFileCount + this.#live.count
     return true
   }
 

@@ -87,7 +87,11 @@ export class RowCheck {
 
   #rowsOf(add: Add): AsyncGenerator<readonly TableRow[]> {
     const { store, state } = this.#snapshot
-    return scanTable(new Snapshot(store, state, new FileReplay(), [add], [], null), this.#options)
+    const { signal, openForeign } = this.#options
+    return scanTable(new Snapshot(store, state, new FileReplay(), [add], [], null), {
+      ...(signal === undefined ? {} : { signal }),
+      ...(openForeign === undefined ? {} : { openForeign }),
+    })
   }
 
   #leafChecks(add: Add, { minValues, maxValues, nullCount }: Statistics): LeafCheck[] {

@@ -94,7 +94,7 @@ export class VacuumSweep {
   }
 
   /** Deletes those of `candidates` that the newest version of the table knows nothing of. Empties the map of the rest. */
-  async sweep(candidates: Map<string, ObjectInfo>): Promise<void> {
+  async sweep(candidates: Map<string, ObjectInfo>, deleted: () => void): Promise<void> {
     if (candidates.size === 0) return
     const snapshot = await openSnapshot(this.#store, this.#nowMs, this.#request)
     const { id } = snapshot.state.metadata
@@ -117,9 +117,11 @@ export class VacuumSweep {
       batch.push(object)
       if (batch.length < DELETE_BATCH_SIZE) continue
       await this.#delete(batch)
+      deleted()
       batch = []
     }
     await this.#delete(batch)
+    deleted()
   }
 
   #keep(file: Add | Remove, candidates: Map<string, ObjectInfo>): void {
