@@ -27,8 +27,8 @@ import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext }
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { OverwriteSink } from './overwrite-sink.ts'
-import type { Quarantine } from './quarantine.ts'
 import { ProgressReport } from './progress-report.ts'
+import type { Quarantine } from './quarantine.ts'
 import { publishRead } from './read-event.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
@@ -162,11 +162,7 @@ export class Pipeline {
       this.sink.abandon()
       throw error
     } finally {
-      if (writer !== null) {
-        this.metrics.stages.encodeMs = writer.stages.encodeMs
-        this.metrics.stages.uploadMs = writer.stages.uploadMs
-        this.metrics.stages.commitMs = writer.stages.commitMs
-      }
+      if (writer !== null) Object.assign(this.metrics.stages, writer.stages)
     }
   }
 
