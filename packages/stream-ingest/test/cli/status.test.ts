@@ -370,7 +370,8 @@ describe('status', () => {
 
   test('watches until it is stopped', async t => {
     const scene = await Scene.open(t)
-    const config = await scene.workplace.configure()
+    // A file of its own: the other one is written anew with each look.
+    const config = await scene.workplace.configure({}, 'watched.yaml')
     const stop = Promise.withResolvers<void>()
     const watching = run(['status', config, '--watch', '1ms', '--json'], {
       cwd: scene.workplace.folder,
