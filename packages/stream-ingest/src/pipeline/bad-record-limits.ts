@@ -5,6 +5,7 @@
  */
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { SerializationError } from '../error.ts'
+import { badRecordError, rejectRecord } from './bad-record.ts'
 import type { BadRecord, EpochCounts } from './epoch.ts'
 
 /** Fewer messages say nothing about their share of bad ones. */
@@ -48,11 +49,20 @@ export class BadRecordLimits {
   }
 
   /**
-   * Is this bad record one too many?
+   * Tells whoever listens of a bad record, and what is to be done with it: by `processing.on_bad_record`, or to stop where it
+   * is one too many.
    *
    * @param epoch what was decoded since the last cut, the bad record included
+   * @returns to stop: the error that ends the run, everything before the record being in the table
    */
-  exceededBy(bad: BadRecord, epoch: Tally, tableUri: string): SerializationError | null {
+  judge(bad: BadRecord, epoch: Tally, tableUri: string): 'skip' | 'quarantine' | SerializationError {
+    const { config } = this
+    const tooMany = config.processing.onBadRecord === 'stop' ? null : this.exceededBy(bad, epoch, tableUri)
+    const action = rejectRecord(config, bad, tooMany !== null)
+    return action === 'stop' ? (tooMany ?? badRecordError(config, bad, tableUri)) : action
+  }
+
+  private exceededBy(bad: BadRecord, epoch: Tally, tableUri: string): SerializationError | null {
     const { maxBadRecords, maxBadRatio } = this.config.processing
     const { topic, partition } = bad.topicPartition
     const place = `${topic}[${partition}]@${bad.offset}`

@@ -9,7 +9,6 @@ import type { Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
-import { badRecordError, rejectRecord } from './bad-record.ts'
 import { BadRecordLimits } from './bad-record-limits.ts'
 import { type OffsetGap, trimBatch } from './batch-trim.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
@@ -192,16 +191,12 @@ export class BatchWriter {
 
   private async reject(bad: BadRecord): Promise<Progress> {
     const { config, epoch, queue, runtime } = this
-    const tooMany =
-      config.processing.onBadRecord === 'stop'
-        ? null
-        : this.badLimits.exceededBy(bad, epoch.tally, this.tableUri)
-    const action = rejectRecord(config, bad, tooMany !== null)
-    if (action === 'quarantine') epoch.quarantineLast(queue, bad, config.pipelineId, runtime.now())
-    if (action !== 'stop') return 'done'
+    const verdict = this.badLimits.judge(bad, epoch.tally, this.tableUri)
+    if (verdict === 'quarantine') epoch.quarantineLast(queue, bad, config.pipelineId, runtime.now())
+    if (verdict === 'quarantine' || verdict === 'skip') return 'done'
     epoch.excludeLast(bad)
     if ((await this.flush()) === 'dropped') return 'dropped'
-    throw tooMany ?? badRecordError(config, bad, this.tableUri)
+    throw verdict
   }
 
   private dueFlush(): ReturnType<typeof flushReason> {

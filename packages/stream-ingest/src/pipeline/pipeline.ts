@@ -19,14 +19,13 @@ import type { TableWriter } from '../delta/table-writer.ts'
 import { KafkaError } from '../error.ts'
 import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
-import { badRecordError, rejectRecord } from './bad-record.ts'
 import { BadRecordLimits } from './bad-record-limits.ts'
+import { createSink } from './create-sink.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
-import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
+import type { EpochSink, RunEnd } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
-import { OverwriteSink } from './overwrite-sink.ts'
 import { ProgressReport } from './progress-report.ts'
 import type { Quarantine } from './quarantine.ts'
 import { publishRead } from './read-event.ts'
@@ -339,13 +338,12 @@ export class Pipeline {
   /** What ends the run is met after everything before the bad record was committed; the next run starts at it. */
   private async reject(bad: BadRecord): Promise<void> {
     const { config, epoch, queue } = this
-    const tooMany =
-      config.processing.onBadRecord === 'stop'
-        ? null
-        : this.badLimits.exceededBy(bad, epoch.tally, this.tableUri)
-    const action = rejectRecord(config, bad, tooMany !== null)
-    if (action === 'quarantine') epoch.quarantineLast(queue, bad, config.pipelineId, this.deps.runtime.now())
-    if (action !== 'stop') return
+    const verdict = this.badLimits.judge(bad, epoch.tally, this.tableUri)
+    if (verdict === 'skip') return
+    if (verdict === 'quarantine') {
+      epoch.quarantineLast(queue, bad, config.pipelineId, this.deps.runtime.now())
+      return
+    }
     this.epoch.excludeLast(bad)
     const dropped =
       (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') ||
@@ -353,7 +351,7 @@ export class Pipeline {
     // Another writer took over in the meantime and has met the record itself, or the record is met again; the table says
     // where to go on.
     if (dropped) return
-    throw tooMany ?? badRecordError(config, bad, this.tableUri)
+    throw verdict
   }
 
   /** Takes the epoch and starts its commit, once the one before is through; `dropped` means that there is none left. */
@@ -490,10 +488,4 @@ export class Pipeline {
       partitions: this.tableProgress.describe(source.assignment, ends),
     }
   }
-}
-
-function createSink(context: SinkContext, writer: TableWriter | null): EpochSink {
-  if (context.config.processing.dryRun || writer === null) return new DryRunSink(context, writer)
-  const { writeMode } = context.config.delta
-  return writeMode === 'overwrite' ? new OverwriteSink(context, writer) : new AppendSink(context, writer)
 }
