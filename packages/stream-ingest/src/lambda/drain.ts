@@ -103,6 +103,7 @@ function describePipeline({ name, table, version, metrics, partitions }: Pipelin
     files: metrics.files,
     bytes: metrics.bytesWritten,
     badRecords: metrics.badRecords,
+    quarantined: metrics.quarantined,
     skipped: metrics.skipped,
     filtered: metrics.filtered,
     partitions: partitions.map(p => ({

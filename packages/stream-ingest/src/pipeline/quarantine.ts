@@ -14,6 +14,7 @@ import {
   mayHoldVoid,
   nextNumber,
   readSeries,
+  replaySeries,
   type Txns,
 } from '../delta/quarantine-numbers.ts'
 import { quarantineTableName } from '../delta/quarantine-schema.ts'
@@ -88,11 +89,14 @@ export class Quarantine {
 
   /**
    * What the commit that replaces the table must name, by app id: of the records in the quarantine, only those of this run
-   * count from then on.
+   * count from then on. A replay that is under way would add records of the table before: its number is passed too.
    */
   async namesOfRun(named: Txns): Promise<Map<string, bigint>> {
     await this.table.reload()
     const names = new Map<string, bigint>()
+    if (this.table.state === null) return names
+    const replays = replaySeries(this.config.pipelineId)
+    names.set(replays, nextNumber(readSeries(replays, this.table.txns, named)))
     for (const appId of this.appIds()) {
       const series = attemptSeries(appId)
       const number = this.ofRun.get(series) ?? nextNumber(readSeries(series, this.table.txns, named))

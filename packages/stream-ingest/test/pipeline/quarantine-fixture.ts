@@ -44,7 +44,13 @@ export class QuarantineSetting {
   readonly runtime = fixedRuntime()
   readonly kafka = new MemoryKafka(this.runtime)
   fault: (call: StoreCall) => StoreFault | undefined = () => undefined
-  readonly store = new MemoryObjectStore({ now: this.runtime.now, faults: call => this.fault(call) })
+  /** What a slow answer of the store waits for. */
+  wait: () => Promise<unknown> = async () => {}
+  readonly store = new MemoryObjectStore({
+    now: this.runtime.now,
+    faults: call => this.fault(call),
+    wait: async () => void (await this.wait()),
+  })
   readonly table: ObjectStore = this.store.at('events')
   readonly quarantine: ObjectStore = this.store.at('events_quarantine')
 

@@ -304,6 +304,7 @@ suite('a process that dies while it quarantines', () => {
       if (other !== null) return undefined
       // The strict one has quarantined the record and is about to commit: the lenient one is faster.
       other = setting.run()
+      setting.wait = async () => other
       return { kind: 'slow', delayMs: 1 }
     }
     const { success } = await setting.run({ schema: STRICT })
@@ -402,6 +403,7 @@ suite('`write_mode: overwrite` replaces the quarantine with the table', () => {
       if (other !== null || operation !== 'put' || !key.startsWith('events/')) return undefined
       // What the run has put into the quarantine counts nowhere yet; the table has long passed its offsets.
       other = setting.run({ processing: QUARANTINE })
+      setting.wait = async () => other
       return { kind: 'slow', delayMs: 1 }
     }
     const { success } = await setting.run({ delta: OVERWRITE, processing: SMALL })
@@ -409,6 +411,29 @@ suite('`write_mode: overwrite` replaces the quarantine with the table', () => {
     assert.deepEqual([success, other !== null], [true, true])
     assert.deepEqual(await setting.waiting(), ['0@0000', '0@0002'])
     assert.equal((await setting.rows()).length, 2)
+  })
+
+  test('and a replay that is under way adds nothing of the table before', async () => {
+    const setting = new QuarantineSetting()
+    setting.produce([sound(0)])
+    await setting.run()
+    setting.produce(['{"id":1}', '{'])
+    await setting.run({ schema: STRICT })
+    assert.equal((await setting.waiting()).length, 2)
+    let other: Promise<unknown> | null = null
+    setting.fault = ({ operation, key }) => {
+      if (other !== null || operation !== 'put' || !key.startsWith('events/')) return undefined
+      // The replay has marked the record; the run reads it again, and takes it.
+      other = setting.run({ delta: OVERWRITE })
+      setting.wait = async () => other
+      return { kind: 'slow', delayMs: 1 }
+    }
+    await setting.replay()
+    const result = (await other) as { success: boolean } | null
+    assert.equal(result?.success, true)
+    assert.deepEqual(await setting.tablePlaces(), ['0@0000', '0@0001'])
+    assert.deepEqual(await setting.waiting(), ['0@0002'])
+    await setting.assertSound()
   })
 
   test('all or nothing: a run that dies leaves both as they were', async () => {
