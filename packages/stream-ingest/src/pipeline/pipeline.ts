@@ -21,12 +21,12 @@ import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { BadRecordLimits } from './bad-record-limits.ts'
+import { createSink } from './create-sink.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
-import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
+import type { EpochSink, RunEnd } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
-import { OverwriteSink } from './overwrite-sink.ts'
 import { ProgressReport } from './progress-report.ts'
 import type { Quarantine } from './quarantine.ts'
 import { publishRead } from './read-event.ts'
@@ -490,10 +490,4 @@ export class Pipeline {
       partitions: this.tableProgress.describe(source.assignment, ends),
     }
   }
-}
-
-function createSink(context: SinkContext, writer: TableWriter | null): EpochSink {
-  if (context.config.processing.dryRun || writer === null) return new DryRunSink(context, writer)
-  const { writeMode } = context.config.delta
-  return writeMode === 'overwrite' ? new OverwriteSink(context, writer) : new AppendSink(context, writer)
 }
