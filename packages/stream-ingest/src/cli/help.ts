@@ -38,7 +38,7 @@ export const EXAMPLES: Readonly<Record<string, Examples>> = {
   ],
   tap: [
     ['tap', 'the last ten messages of each partition, as rows'],
-    ['tap --from earliest --bad-only', 'what does not fit, and why'],
+    ['tap --last 1000 --bad', 'of the last thousand, what does not fit, and why'],
   ],
   'offsets show': [['offsets show', 'those of the table beside those of Kafka']],
   'offsets set': [
