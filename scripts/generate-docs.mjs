@@ -10,10 +10,12 @@ import { fileURLToPath } from 'node:url'
 const root = new URL('../', import.meta.url)
 const { createReference } = await import('../packages/stream-ingest/src/config/reference.ts')
 const { createJsonSchema } = await import('../packages/stream-ingest/src/config/json-schema.ts')
+const { createErrorReference } = await import('../packages/stream-ingest/src/cli/error-reference.ts')
 const { createMetricReference } = await import('../packages/stream-ingest/src/cli/metric-reference.ts')
 
 await mkdir(new URL('docs/reference/', root), { recursive: true })
 await writeFile(new URL('docs/reference/config.md', root), createReference())
+await writeFile(new URL('docs/reference/errors.md', root), createErrorReference())
 await writeFile(new URL('docs/reference/metrics.md', root), createMetricReference())
 const schemaFile = new URL('docs/reference/config.schema.json', root)
 await writeFile(schemaFile, `${JSON.stringify(createJsonSchema(), null, 2)}\n`)

@@ -89,7 +89,7 @@ export abstract class StreamIngestError extends Error {
 export function definitionOf(code: ErrorCode | DeltaErrorCode): ErrorDefinition {
   if (code in ERRORS) return ERRORS[code as ErrorCode]
   const deltaCode = code as DeltaErrorCode
-  return { title: '', ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }
+  return { ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }
 }
 
 /** One finding in a configuration text: where it is, what is wrong, what would be right. */

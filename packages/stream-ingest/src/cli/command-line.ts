@@ -9,6 +9,7 @@ import { parseCount, parseDuration, parseGroups } from './argument.ts'
 import type { CommandIo } from './command-io.ts'
 import { TEMPLATE_NAMES } from './config-template.ts'
 import { errorDocument, formatError } from './error-report.ts'
+import { addHelp } from './help.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { killOptions } from './kill-options.ts'
 import { addOffsets, addQuarantine, addStatus, addTap } from './pipeline-verbs.ts'
@@ -50,7 +51,8 @@ function usageError({ code, message }: CommanderError): ConfigError {
   })
 }
 
-function createProgram(io: CommandIo, setExitCode: (code: number) => void): Command {
+/** The words of all verbs. */
+export function createProgram(io: CommandIo, setExitCode: (code: number) => void): Command {
   const program = new Command('stream-ingest')
     .description('Kafka topics into Delta Lake tables, exactly once, from one YAML file.')
     .version(VERSION, '-V, --version')
@@ -85,6 +87,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
   addVacuum(program, io, setExitCode)
   addCheckpoint(program, io, setExitCode)
   addQuarantine(program, io, setExitCode)
+  addHelp(program)
   return program
 }
 

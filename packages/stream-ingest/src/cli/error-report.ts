@@ -74,12 +74,15 @@ function placeLines({ pipeline, table, version, partitions }: FailurePlace): str
 /** The text form, several lines, with a final newline. */
 export function formatError(error: StreamIngestError, verbose = false, place?: FailurePlace): string {
   if (error instanceof ConfigError && error.diagnostics.length > 0) {
-    return `${formatDiagnostics(error.diagnostics)}\n\n${countDiagnostics(error.diagnostics)}\n`
+    const code = error.diagnostics.find(({ severity }) => severity === 'error')?.code ?? error.code
+    return `${formatDiagnostics(error.diagnostics)}\n\n${countDiagnostics(error.diagnostics)}.   More: stream-ingest explain ${code}\n`
   }
   const lines = [`error[${error.code}]: ${error.message}`]
   if (place !== undefined) lines.push(...placeLines(place))
   for (const line of causeLines(error)) if (!error.message.includes(line)) lines.push(`  = cause: ${line}`)
   if (error.hint !== '') lines.push(`  = help: ${error.hint}`)
+  // A wrong word on the command line has said everything.
+  if (error.code !== 'CONFIG_USAGE') lines.push(`  = more: stream-ingest explain ${error.code}`)
   const stack = error.cause instanceof Error ? error.cause.stack : error.stack
   if ((verbose || error.exitCode === EXIT_CODES.internal) && stack !== undefined) lines.push(stack)
   return `${lines.join('\n')}\n`

@@ -71,7 +71,7 @@ async function findConfig(file: string | undefined, io: CommandIo): Promise<Inge
   const fallback = resolve(io.cwd, DEFAULT_CONFIG_FILE)
   if (existsSync(fallback)) return IngestConfig.fromFile(fallback, { ...options, file: DEFAULT_CONFIG_FILE })
   throw new ConfigError('CONFIG_NOT_FOUND', `no configuration: there is no \`${DEFAULT_CONFIG_FILE}\` here`, {
-    hint: 'name a file (`stream-ingest run FILE`), or set INGEST_CONFIG to a path, an `s3://` URI or the YAML text',
+    hint: 'begin with `stream-ingest init`, name a file (`stream-ingest run FILE`), or set INGEST_CONFIG to a path, an `s3://` URI or the YAML text',
   })
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { suite, test } from 'node:test'
 import { DELTA_ERRORS } from '@stream-ingest/delta/error'
+import { allErrorCodes, createErrorReference } from '../../src/cli/error-reference.ts'
 import { ERRORS } from '../../src/error.ts'
 import { documentOf, run } from './command-harness.ts'
 
@@ -19,12 +21,20 @@ suite('stream-ingest explain', () => {
       const document = documentOf(await run(['explain', code, '--json']))
       assert.equal(document.code, code)
       assert.notEqual(document.hint, '')
+      assert.notEqual(document.title, '')
     }
     const { stdout } = await run(['explain'])
     assert.equal(
       stdout.trim().split('\n').length,
       Object.keys(ERRORS).length + Object.keys(DELTA_ERRORS).length,
     )
+  })
+
+  test('is the page of the reference', async () => {
+    const file = new URL('../../../../docs/reference/errors.md', import.meta.url)
+    const page = await readFile(file, 'utf8')
+    assert.equal(page, createErrorReference(), 'run `node --conditions=source scripts/generate-docs.mjs`')
+    for (const code of allErrorCodes()) assert.ok(page.includes(`| \`${code}\` |`))
   })
 
   test('suggests the code that was meant', async () => {

@@ -12,12 +12,13 @@ local: { path: /unused }
 delta:
   table_name: t
   schema: [{ name: id, data_type: int64, nullable: false }]
-processing: { batch_size: 10, max_retries: 2, retry_base_delay_ms: 1 }
-`
+processing: `
 
 interface Outcome {
   readonly result: ProcessingResult
   readonly retries: readonly IngestEvents['pipeline:retrying'][]
+  /** Every wait of the run. */
+  readonly delays: readonly number[]
   readonly failed: number
   readonly rows: number
 }
@@ -26,8 +27,16 @@ interface Outcome {
 async function ingest(
   fault: (upload: number) => StoreFault | undefined,
   openFault?: StoreFault,
+  { processing = '{ batch_size: 10, max_retries: 2, retry_base_delay_ms: 1 }', chance = 0.5 } = {},
 ): Promise<Outcome> {
-  const runtime = { ...systemRuntime, delay: async () => {} }
+  const delays: number[] = []
+  const runtime = {
+    ...systemRuntime,
+    random: () => chance,
+    delay: async (ms: number) => {
+      delays.push(ms)
+    },
+  }
   const kafka = new MemoryKafka(runtime)
   kafka.createTopic('t')
   for (let id = 0; id < 40; id++)
@@ -48,7 +57,7 @@ async function ingest(
     subscribe('pipeline:failed', () => failed++),
   ]
   try {
-    const processor = new StreamIngestProcessor(IngestConfig.parse(CONFIG), {
+    const processor = new StreamIngestProcessor(IngestConfig.parse(CONFIG + processing), {
       runtime,
       createStore: () => store,
       createSource: () => kafka.createSource({ topics: ['t'] }),
@@ -56,7 +65,7 @@ async function ingest(
     const result = await processor.processStream({ untilLatest: true })
     const table = openFault === undefined ? await DeltaTable.open(store.at('t')) : null
     const [txn] = table?.state.txns.values() ?? []
-    return { result, retries, failed, rows: Number(txn?.version ?? 0n) }
+    return { result, retries, delays, failed, rows: Number(txn?.version ?? 0n) }
   } finally {
     for (const end of ends) end()
   }
@@ -86,6 +95,33 @@ suite('a pipeline that fails for a reason that may pass', () => {
     assert.equal(result.failures[0]?.error.code, 'STORE_THROTTLED')
     assert.deepEqual([retries.length, failed, rows], [2, 1, 10])
     assert.equal(result.pipelines[0]?.partitions[0]?.nextOffset, 10n)
+  })
+
+  test('waits between: doubled each time up to the longest, any part of it by chance', async () => {
+    const processing =
+      '{ batch_size: 10, max_retries: 6, retry_base_delay_ms: 100, retry_max_delay_ms: 1000 }'
+    const always = (n: number): StoreFault | undefined => (n > 1 ? { kind: 'throttled' } : undefined)
+    for (const [chance, expected] of [
+      [0, [0, 0, 0, 0, 0, 0]],
+      [0.5, [50, 100, 200, 400, 500, 500]],
+      [0.999, [99, 199, 399, 799, 999, 999]],
+    ] as const) {
+      const { retries, delays } = await ingest(always, undefined, { processing, chance })
+      assert.deepEqual(
+        retries.map(({ delayMs }) => delayMs),
+        expected,
+      )
+      // Nothing between the store and the pipeline waits and tries again of its own accord.
+      assert.deepEqual(delays, expected)
+    }
+  })
+
+  test('is not started again where `max_retries` is 0', async () => {
+    const processing = '{ batch_size: 10, max_retries: 0 }'
+    const { result, retries } = await ingest(n => (n > 1 ? { kind: 'throttled' } : undefined), undefined, {
+      processing,
+    })
+    assert.deepEqual([result.success, retries.length], [false, 0])
   })
 
   test('fails at once where it could not even start', async () => {
