@@ -21,12 +21,12 @@ import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { BadRecordLimits } from './bad-record-limits.ts'
+import { createSink } from './create-sink.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
 import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
-import { AppendSink, DryRunSink, type EpochSink, type RunEnd, type SinkContext } from './epoch-sink.ts'
+import type { EpochSink, RunEnd } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
-import { OverwriteSink } from './overwrite-sink.ts'
 import { ProgressReport } from './progress-report.ts'
 import type { Quarantine } from './quarantine.ts'
 import { publishRead } from './read-event.ts'
@@ -139,6 +139,7 @@ export class Pipeline {
       publish('pipeline:started', {
         pipeline: this.config.name,
         table: this.tableUri,
+        consumerGroup: this.config.kafka.consumerGroup,
         version: writer?.table.state.version ?? null,
         partitionCount: source.assignment.length,
       })
@@ -162,8 +163,12 @@ export class Pipeline {
       this.sink.abandon()
       throw error
     } finally {
-      if (writer !== null) Object.assign(this.metrics.stages, writer.stages)
+      this.countStages()
     }
+  }
+
+  private countStages(): void {
+    Object.assign(this.metrics.stages, this.deps.writer?.stages)
   }
 
   private get tableUri(): string {
@@ -251,10 +256,11 @@ export class Pipeline {
       maxWaitMs,
       ...(signal === undefined ? {} : { signal }),
     })
-    this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
+    const waitMs = runtime.monotonicMs() - startedMs
+    this.metrics.stages.fetchWaitMs += waitMs
     for (const chunk of chunks) {
       this.metrics.bytesRead += chunk.sizeBytes
-      publishRead(this.config.name, chunk)
+      publishRead(this.config.name, chunk, waitMs)
     }
     this.queue.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
@@ -398,6 +404,7 @@ export class Pipeline {
 
   private async commit(cut: EpochCut, reason: FlushReason): Promise<CommitStatus> {
     const outcome = await this.sink.write(cut, reason)
+    this.countStages()
     if (outcome.status === 'taken') {
       this.dropped.reset()
       return 'committed'
@@ -490,10 +497,4 @@ export class Pipeline {
       partitions: this.tableProgress.describe(source.assignment, ends),
     }
   }
-}
-
-function createSink(context: SinkContext, writer: TableWriter | null): EpochSink {
-  if (context.config.processing.dryRun || writer === null) return new DryRunSink(context, writer)
-  const { writeMode } = context.config.delta
-  return writeMode === 'overwrite' ? new OverwriteSink(context, writer) : new AppendSink(context, writer)
 }
