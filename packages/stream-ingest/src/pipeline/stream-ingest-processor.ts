@@ -137,7 +137,7 @@ export class StreamIngestProcessor {
    * operational failure.
    */
   async healthCheck(): Promise<HealthReport> {
-    return checkHealth(this.pipelines, config => this.openParts(config), this.runtime)
+    return checkHealth(this.pipelines, config => this.openConfigured(config), this.runtime)
   }
 
   /**
@@ -208,10 +208,14 @@ export class StreamIngestProcessor {
   /** For a look from outside: without a group, whose members it must not move. */
   private openParts(config: PipelineConfig): OpenedParts {
     const { kafka } = config
-    const source = this.createSource({
+    return this.openConfigured({
       ...config,
       kafka: kafka.assignment === 'group' ? { ...kafka, assignment: 'all' } : kafka,
     })
+  }
+
+  private openConfigured(config: PipelineConfig): OpenedParts {
+    const source = this.createSource(config)
     const lake = this.createLake(config)
     return { source, store: lake.tableStore(config.delta.tableName), close: () => lake.close() }
   }
