@@ -82,7 +82,7 @@ export {
   parsePartitionValue,
 } from './partition-value.ts'
 export { assertReadable, assertWritable, SNAPSHOT_READER_FEATURES } from './protocol.ts'
-export { type Runtime, systemRuntime } from './runtime.ts'
+export { type Runtime, systemRuntime, withinTime } from './runtime.ts'
 export * from './schema.ts'
 export {
   formatDataType,
@@ -127,7 +127,7 @@ export { compareKeys } from './store/object-key.ts'
 export * from './store/object-store.ts'
 export { type OpenStoreOptions, openStore } from './store/open-store.ts'
 export { S3ObjectStore, type S3StoreOptions } from './store/s3.ts'
-export type { S3ConnectionOptions, S3Credentials } from './store/s3-connection.ts'
+export type { S3ConnectionOptions, S3Credentials, S3Retry } from './store/s3-connection.ts'
 export * from './store/store-fault.ts'
 export { tableExists } from './table-exists.ts'
 export { type TablePropertyName, tableProperty } from './table-property.ts'

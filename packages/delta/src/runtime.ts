@@ -19,6 +19,33 @@ export interface Runtime {
   delay(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/**
+ * Runs `work` and waits for it no longer than `timeoutMs`: then its signal aborts with the error that `overdue` makes, which
+ * is thrown, whatever `work` does.
+ */
+export async function withinTime<T>(
+  runtime: Pick<Runtime, 'delay'>,
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  overdue: () => Error,
+): Promise<T> {
+  const done = new AbortController()
+  const late = new AbortController()
+  const timeout = runtime.delay(timeoutMs, done.signal).then(
+    () => {
+      const error = overdue()
+      late.abort(error)
+      throw error
+    },
+    () => new Promise<never>(() => {}),
+  )
+  try {
+    return await Promise.race([work(late.signal), timeout])
+  } finally {
+    done.abort()
+  }
+}
+
 /** The machine's own clock and randomness. */
 export const systemRuntime: Runtime = {
   now: Date.now,

@@ -121,9 +121,12 @@ export {
   type FlushReason,
   type IngestEventName,
   type IngestEvents,
+  type MessageCounts,
   type OffsetRange,
+  type StoreOperation,
   subscribe,
 } from './observe/event.ts'
+export { traceEvents } from './observe/trace.ts'
 export { convertToArrowBatch, createArrowSchema } from './pipeline/arrow-batch.ts'
 export type { OffsetGap } from './pipeline/batch-trim.ts'
 export {
@@ -132,6 +135,7 @@ export {
   type DeltaWriterOptions,
   type WriteResult,
 } from './pipeline/delta-writer.ts'
+export type { HealthReport, PartHealth } from './pipeline/health-check.ts'
 export type { IngestMetrics, StageTimes } from './pipeline/ingest-metrics.ts'
 export type {
   ActiveCommit,
@@ -145,7 +149,6 @@ export type { PartitionStatus, PipelineStatus } from './pipeline/pipeline-status
 export type { Reconciliation } from './pipeline/reconciliation.ts'
 export type { StatusReport, StatusReportOptions } from './pipeline/status-report.ts'
 export {
-  type HealthReport,
   type PipelineFailure,
   type ProcessingResult,
   type ProcessorOptions,

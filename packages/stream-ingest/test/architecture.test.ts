@@ -67,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const HOME_OF: Readonly<Record<string, readonly string[]>> = {
   '@platformatic/kafka': ['kafka', 'testing'],
   'apache-arrow': ['delta'],
+  '@opentelemetry/api': ['observe'],
   commander: ['cli'],
   yaml: ['config'],
 }

@@ -56,6 +56,16 @@ export interface S3ConnectionOptions {
   readonly requestTimeoutMs?: number | undefined
   /** Connections at once. Default 50. */
   readonly socketsMax?: number | undefined
+  /** Told of each request that is repeated, right before it is. Must not throw. */
+  readonly onRetry?: ((retry: S3Retry) => void) | undefined
+}
+
+/** A request that failed in a way that may pass. */
+export interface S3Retry {
+  /** `PutObject`, `UploadPart`, … */
+  readonly action: string
+  /** What the attempt before came to. */
+  readonly error: unknown
 }
 
 /** The SDK's module and a client of it. */
@@ -117,6 +127,7 @@ async function openSdk(options: S3ConnectionOptions): Promise<S3Sdk> {
   }
   const client = new s3.S3Client(config)
   readBodyWithinAttempt(client)
+  if (options.onRetry !== undefined) reportRetries(client, options.onRetry)
   return { s3, client }
 }
 
@@ -170,6 +181,28 @@ function readBodyWithinAttempt(client: S3Client): void {
     },
     // The lowest priority of the last step is next to the network, inside the SDK's attempt.
     { step: 'deserialize', priority: 'low', name: 'readBodyWithinAttempt' },
+  )
+}
+
+/** The SDK decides and waits by itself: that it repeats shows where an attempt begins after one that failed. */
+function reportRetries(client: S3Client, onRetry: (retry: S3Retry) => void): void {
+  client.middlewareStack.add(
+    (next, context) => {
+      const action = (context.commandName ?? 'unknown').replace(/Command$/, '')
+      let failure: { readonly error: unknown } | null = null
+      return async args => {
+        if (failure !== null) onRetry({ action, error: failure.error })
+        failure = null
+        try {
+          return await next(args)
+        } catch (error) {
+          failure = { error }
+          throw error
+        }
+      }
+    },
+    // Behind the SDK's own middleware that repeats, so that each attempt passes here.
+    { step: 'finalizeRequest', priority: 'low', name: 'reportRetries' },
   )
 }
 

@@ -195,6 +195,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
       '--metrics <address>',
       'serve /metrics, /healthz and /readyz: a port of this machine alone, HOST:PORT, or :PORT',
     )
+    .option('--no-metrics-partitions', 'with --metrics: lag and offsets of topics as a whole')
     .option('-q, --quiet', 'no log')
     .option('--no-color', 'no colours')
     .option('-v, --verbose', 'stacks with errors')
@@ -214,6 +215,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
           config,
           {
             ...(options.metrics === undefined ? {} : { metrics: parseListenAddress(options.metrics) }),
+            metricsPartitions: options.metricsPartitions !== false,
             untilLatest: options.untilLatest === true,
             ...(options.for === undefined ? {} : { runtimeLimitMs: options.for }),
             json: options.json === true,

@@ -19,7 +19,7 @@ export function createMetricReference(): string {
   return `# Metrics
 
 What \`stream-ingest run --metrics ADDRESS\` serves at \`/metrics\`, for Prometheus. Generated from the definitions in the code.
-\`/healthz\` answers 200 while the process lives, \`/readyz\` while every pipeline runs. How to use them: [Metrics and alerts](../operate/metrics.md).
+\`/healthz\` answers 200 while the process lives, \`/readyz\` while every pipeline is at work. How to use them: [Metrics and alerts](../operate/metrics.md).
 
 | metric | type | labels | meaning |
 |---|---|---|---|

@@ -8,6 +8,7 @@ import { EXIT_CODES } from '../error.ts'
 import { publish } from '../observe/event.ts'
 import { type LogFormat, logEvents } from '../observe/event-log.ts'
 import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../observe/format.ts'
+import { traceEvents } from '../observe/trace.ts'
 import type { PartitionProgress, PipelineResult } from '../pipeline/pipeline.ts'
 import {
   type PipelineFailure,
@@ -18,7 +19,12 @@ import {
 import type { CommandIo } from './command-io.ts'
 import { errorDocument, type FailurePlace, formatError } from './error-report.ts'
 import { formatJsonDocument } from './json-document.ts'
-import { formatAddress, type ListenAddress, startMetricsServer } from './metrics-server.ts'
+import {
+  formatAddress,
+  type ListenAddress,
+  type MetricsServer,
+  startMetricsServer,
+} from './metrics-server.ts'
 import { showRunPanel } from './panel/run-panel.ts'
 import { canRepaint } from './terminal.ts'
 
@@ -31,6 +37,8 @@ export interface RunCommandOptions {
   readonly verbose: boolean
   /** Serve metrics and health there. */
   readonly metrics?: ListenAddress
+  /** Lag and offsets by partition, or by topic. */
+  readonly metricsPartitions: boolean
   /** False: no colours, whatever the terminal. */
   readonly color: boolean
 }
@@ -63,20 +71,14 @@ export async function runCommand(
     publish('run:stopping', { signal })
     stop.abort()
   })
-  const server =
-    options.metrics === undefined
-      ? null
-      : await startMetricsServer(
-          config.pipelines.map(({ name }) => name),
-          options.metrics,
-          io.runtime.now,
-        )
-  if (server !== null && !options.quiet) {
-    io.stderr.write(`metrics on http://${formatAddress(server.address)}/metrics\n`)
-  }
-  // Who sees the panel may type Ctrl-C: it is listened for by then.
-  endLog = showEvents(config, options, io)
+  let server: MetricsServer | null = null
+  let endTrace = (): void => {}
   try {
+    server = await serveMetrics(config, options, io)
+    // Who sees the panel may type Ctrl-C: it is listened for by then.
+    endLog = showEvents(config, options, io)
+    if (server !== null) publish('run:serving', { url: `http://${formatAddress(server.address)}` })
+    endTrace = traceEvents(io.runtime.now)
     const processor = new StreamIngestProcessor(config, { runtime: io.runtime, ...processorOptions })
     const result = await processor.processStream({
       untilLatest: options.untilLatest,
@@ -89,10 +91,29 @@ export async function runCommand(
     if (failure !== undefined) return failure.error.exitCode
     return interrupted ? EXIT_CODES.interrupted : EXIT_CODES.ok
   } finally {
+    endTrace()
     endLog()
     endSignals()
     await server?.close()
   }
+}
+
+/** A table that is to be fresher than this by its configuration is stuck after that time; else after so many flushes. */
+const STUCK_FLUSHES = 10
+const STUCK_AFTER_MIN_MS = 300_000
+
+async function serveMetrics(
+  { pipelines }: IngestConfig,
+  { metrics: address, metricsPartitions: partitions }: RunCommandOptions,
+  io: CommandIo,
+): Promise<MetricsServer | null> {
+  if (address === undefined) return null
+  const watched = pipelines.map(({ name, freshness, processing }) => ({
+    name,
+    stuckAfterMs:
+      freshness?.errorAfterMs ?? Math.max(STUCK_AFTER_MIN_MS, STUCK_FLUSHES * processing.batchTimeoutMs),
+  }))
+  return startMetricsServer({ pipelines: watched, address, partitions }, io.runtime)
 }
 
 /** On a terminal the panel, with the log above it; elsewhere the log alone. */

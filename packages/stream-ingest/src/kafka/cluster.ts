@@ -57,6 +57,15 @@ export interface ClusterOptions {
   readonly runtime: KafkaRuntime
   readonly retry: RetryPolicy
   readonly fetchUrl: Fetch
+  readonly observer?: KafkaObserver
+}
+
+/** Who is told of requests. Its functions must not throw. */
+export interface KafkaObserver {
+  /** A Fetch was answered; the time includes the broker's wait for messages. */
+  fetched?(fetch: { readonly durationMs: number; readonly sizeBytes: number }): void
+  /** A request failed for a reason that may pass, and is repeated. */
+  retried?(error: unknown): void
 }
 
 export class KafkaCluster {
@@ -128,6 +137,7 @@ export class KafkaCluster {
         this.signal.throwIfAborted()
         if (!mayPass(error) || failures >= patience) throw error
         if (runtime.now() - startedMs >= elapsedMaxMs) throw error
+        this.options.observer?.retried?.(error)
         await this.backoff(failures)
       }
     }

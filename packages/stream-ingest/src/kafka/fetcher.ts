@@ -8,7 +8,7 @@ import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError } from '../error.ts'
 import { selectConsumableBatches } from './aborted-transactions.ts'
 import { corruptBatch } from './batch-place.ts'
-import type { KafkaCluster } from './cluster.ts'
+import type { KafkaCluster, KafkaObserver } from './cluster.ts'
 import type { FetchRequest, FetchTarget } from './connection.ts'
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts'
 import {
@@ -37,12 +37,14 @@ export interface FetcherOptions {
   readonly retry: RetryPolicy
   /** Bound over everything queued and asked for. */
   readonly readAheadMaxBytes: number
+  readonly observer?: KafkaObserver
 }
 
 /** Counters since the start. */
 export interface FetchCounters {
   fetchCount: number
   fetchedBytes: number
+  /** Requests that failed, as a whole or for some of their partitions, and were repeated. */
   failureCount: number
 }
 
@@ -218,12 +220,14 @@ export class Fetcher {
       const response = await this.send(leaderId, request, asked)
       if (response === null) return 'again'
       const fetchedBefore = this.sequence
+      let failure: KafkaError | null = null
       for (const fetched of response.partitions) {
         const question = asked.get(`${fetched.topicId}:${fetched.partition}`)
         if (question === undefined || question.generation !== question.reader.generation) continue
         if (fetched.errorCode === 0) this.enqueue(question, fetched)
-        else await this.acceptError(question, fetched.errorCode)
+        else failure = (await this.acceptError(question, fetched.errorCode)) ?? failure
       }
+      if (failure !== null) this.countFailure(failure)
       if (response.throttleTimeMs > 0) {
         const delayMs = Math.min(response.throttleTimeMs, THROTTLE_MAX_MS)
         await this.options.runtime.delay(delayMs, this.cluster.signal)
@@ -254,7 +258,11 @@ export class Fetcher {
   ): Promise<FetchResponse | null> {
     try {
       const connection = await this.cluster.connectionTo(leaderId, 'fetch')
+      const { runtime, observer } = this.options
+      const sentMs = runtime.now()
       const response = await connection.fetch(request)
+      const sizeBytes = response.partitions.reduce((sum, { records }) => sum + records.length, 0)
+      observer?.fetched?.({ durationMs: Math.max(0, runtime.now() - sentMs), sizeBytes })
       if (response.errorCode !== 0) throw this.brokerError(response.errorCode, leaderId)
       this.counters.fetchCount++
       return response
@@ -277,15 +285,22 @@ export class Fetcher {
     this.cluster.signal.throwIfAborted()
     if (!mayPass(error)) throw error
     for (const { reader } of asked.values()) this.noteFailure(reader, error)
+    this.countFailure(error)
+  }
+
+  /** Once for each request, however many partitions it was for. */
+  private countFailure(error: unknown): void {
+    this.counters.failureCount++
+    this.options.observer?.retried?.(error)
   }
 
   private noteFailure(reader: PartitionReader, error: unknown): void {
     reader.fail(error)
-    this.counters.failureCount++
     if (reader.failures >= this.options.retry.attemptsMax) throw error
   }
 
-  private async acceptError(asked: Asked, errorCode: number): Promise<void> {
+  /** @returns why the partition is asked for again, where that is a failure */
+  private async acceptError(asked: Asked, errorCode: number): Promise<KafkaError | null> {
     const { reader, fromOffset } = asked
     const { topic, partition } = reader.target
     const errorName = protocolErrorName(errorCode)
@@ -296,7 +311,7 @@ export class Fetcher {
       } finally {
         reader.isResolving = false
       }
-      return
+      return null
     }
     if (errorName === 'CORRUPT_MESSAGE') {
       throw corruptBatch(
@@ -308,6 +323,7 @@ export class Fetcher {
     const error = protocolError(errorCode, `\`${reader.name}\` at offset ${fromOffset}`, right)
     if (!error.isRetryable()) throw error
     this.noteFailure(reader, error)
+    return error
   }
 
   private enqueue(asked: Asked, fetched: FetchedPartition): void {
@@ -363,6 +379,7 @@ export class Fetcher {
     if (reader.generation !== generation) return
     if (outcome.status === 'inside') {
       this.noteFailure(reader, outcome.error)
+      this.countFailure(outcome.error)
       return
     }
     const { resumedOffset, endOffset } = outcome
@@ -390,14 +407,18 @@ export class Fetcher {
         this.cluster.signal.throwIfAborted()
         if (!mayPass(error)) throw error
         for (const reader of lost) this.noteFailure(reader, error)
+        this.countFailure(error)
         continue
       }
+      let leaderless: KafkaError | null = null
       for (const reader of lost) {
         this.checkIdentity(reader)
         reader.needsLeader = false
         if (this.leaderIdOf(reader) !== null) continue
-        this.noteFailure(reader, noLeader(reader.target.topic, reader.target.partition))
+        leaderless = noLeader(reader.target.topic, reader.target.partition)
+        this.noteFailure(reader, leaderless)
       }
+      if (leaderless !== null) this.countFailure(leaderless)
       this.pump()
     }
   }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { systemRuntime } from '@stream-ingest/delta'
+import { systemRuntime, withinTime } from '@stream-ingest/delta'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { KafkaError, StreamIngestError } from '../error.ts'
 import { createKafkaSource, type KafkaSource } from './kafka-source.ts'
@@ -17,6 +17,8 @@ import type { KafkaRuntime, RetryPolicy } from './retry.ts'
 /** Defaults of one `consumeBatch`. */
 const CONSUME_MAX_BYTES = 16 * 1024 * 1024
 const CONSUME_MAX_WAIT_MS = 1000
+/** A cluster that has not answered by then is not healthy. */
+export const HEALTH_TIMEOUT_MS = 10_000
 
 export interface KafkaConsumerOptions {
   /** Clock, randomness and timers; the system's by default. */
@@ -55,7 +57,7 @@ export interface KafkaMetrics {
   readonly abortedMessages: number
   /** Offsets lost to `on_offset_out_of_range`. */
   readonly lostOffsets: bigint
-  /** Offsets between the position and the end as of the last batch of each partition. */
+  /** Offsets between what was consumed and the ends of the partitions, as the brokers last told them. */
   readonly lag: bigint
 }
 
@@ -65,7 +67,8 @@ export class KafkaConsumerClient {
   private readonly runtime: KafkaRuntime
   private readonly source: KafkaSource
   private opening: Promise<void> | null = null
-  private readonly lags = new Map<TopicPartition, bigint>()
+  /** Behind the last message that was handed out, of each partition. */
+  private readonly positions = new Map<TopicPartition, bigint>()
   private batchesConsumed = 0
   private messagesConsumed = 0
   private bytesConsumed = 0
@@ -110,10 +113,18 @@ export class KafkaConsumerClient {
     await this.source.commitGroupOffsets(offsets)
   }
 
-  /** Asks the cluster for the topics and their ends. Never throws for an operational failure. */
+  /**
+   * Asks the cluster for the topics and their ends, within {@link HEALTH_TIMEOUT_MS}. Never throws for an operational
+   * failure.
+   */
   async healthCheck(): Promise<KafkaHealth> {
     const startedMs = this.runtime.now()
-    const outcome = await this.checkTopics().catch((error: unknown) => StreamIngestError.from(error))
+    const outcome = await withinTime(
+      this.runtime,
+      HEALTH_TIMEOUT_MS,
+      () => this.checkTopics(),
+      () => new KafkaError('KAFKA_UNREACHABLE', `Kafka did not answer within ${HEALTH_TIMEOUT_MS} ms`),
+    ).catch((error: unknown) => StreamIngestError.from(error))
     const durationMs = this.runtime.now() - startedMs
     if (outcome instanceof StreamIngestError) return { ok: false, topics: [], durationMs, error: outcome }
     return { ok: true, topics: outcome, durationMs, error: null }
@@ -129,7 +140,7 @@ export class KafkaConsumerClient {
       failedRequests: counters.failureCount,
       abortedMessages: this.abortedMessages,
       lostOffsets: this.lostOffsets,
-      lag: [...this.lags.values()].reduce((sum, lag) => sum + lag, 0n),
+      lag: [...this.positions].reduce((sum, [target, position]) => sum + this.lagOf(target, position), 0n),
     }
   }
 
@@ -152,7 +163,10 @@ export class KafkaConsumerClient {
     const unknown = this.source.assignment.filter(target => !committed.has(target))
     const starts =
       unknown.length === 0 ? new Map<TopicPartition, bigint>() : await this.resolveStarts(unknown)
-    for (const [target, offset] of [...committed, ...starts]) this.source.seek(target, offset)
+    for (const [target, offset] of [...committed, ...starts]) {
+      this.source.seek(target, offset)
+      this.positions.set(target, offset)
+    }
   }
 
   private async resolveStarts(unknown: readonly TopicPartition[]): Promise<Map<TopicPartition, bigint>> {
@@ -195,8 +209,12 @@ export class KafkaConsumerClient {
     this.bytesConsumed += batch.sizeBytes
     for (const chunk of batch.chunks) {
       this.abortedMessages += chunk.abortedRecordCount
-      const lag = chunk.endOffset - chunk.nextOffset
-      this.lags.set(chunk.topicPartition, lag > 0n ? lag : 0n)
+      this.positions.set(chunk.topicPartition, chunk.nextOffset)
     }
+  }
+
+  private lagOf(target: TopicPartition, position: bigint): bigint {
+    const endOffset = this.source.heardEndOffset(target) ?? position
+    return endOffset > position ? endOffset - position : 0n
   }
 }

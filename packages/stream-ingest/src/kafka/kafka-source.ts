@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
-import { EARLIEST_TIMESTAMP, KafkaCluster, LATEST_TIMESTAMP } from './cluster.ts'
+import { EARLIEST_TIMESTAMP, KafkaCluster, type KafkaObserver, LATEST_TIMESTAMP } from './cluster.ts'
 import { type FetchCounters, Fetcher } from './fetcher.ts'
 import { commitGroupOffsets, fetchGroupOffsets } from './group-offsets.ts'
 import type {
@@ -35,6 +35,7 @@ export interface KafkaSourceOptions {
   readonly readAheadMaxBytes?: number
   /** For OAuth token endpoints; the global `fetch` by default. */
   readonly fetchUrl?: Fetch
+  readonly observer?: KafkaObserver
 }
 
 /** What a Kafka source offers beyond the seam. */
@@ -73,11 +74,12 @@ class StaticKafkaSource implements KafkaSource {
 
   constructor(config: KafkaConfig, options: KafkaSourceOptions) {
     const { runtime, retry = DEFAULT_RETRY, fetchUrl = fetch } = options
+    const observer = options.observer === undefined ? {} : { observer: options.observer }
     this.config = config
     this.options = options
-    this.cluster = new KafkaCluster(config, { runtime, retry, fetchUrl })
+    this.cluster = new KafkaCluster(config, { runtime, retry, fetchUrl, ...observer })
     const readAheadMaxBytes = options.readAheadMaxBytes ?? config.fetchMaxBytes
-    this.fetcher = new Fetcher(this.cluster, config, { runtime, retry, readAheadMaxBytes })
+    this.fetcher = new Fetcher(this.cluster, config, { runtime, retry, readAheadMaxBytes, ...observer })
   }
 
   get assignment(): readonly TopicPartition[] {

@@ -18,6 +18,7 @@ const UNITS = {
   Commits: 'Count',
   Conflicts: 'Count',
   BadRecords: 'Count',
+  Retries: 'Count',
   Failures: 'Count',
   CommitDuration: 'Milliseconds',
   Lag: 'Count',
@@ -41,6 +42,7 @@ export class InvocationMetrics {
         this.#add(e.pipeline, 'Files', e.fileCount)
         this.#add(e.pipeline, 'BytesWritten', e.sizeBytes)
         this.#add(e.pipeline, 'Commits', 1)
+        if (e.counts.badRecords > 0) this.#add(e.pipeline, 'BadRecords', e.counts.badRecords)
         const values = this.#of(e.pipeline)
         values.CommitDuration = Math.max(values.CommitDuration ?? 0, Math.round(e.durationMs))
         const { pipeline, newestRecordMs } = e
@@ -51,7 +53,12 @@ export class InvocationMetrics {
         )
       }),
       subscribe('commit:conflicted', e => this.#add(e.pipeline, 'Conflicts', 1)),
-      subscribe('record:rejected', e => this.#add(e.pipeline, 'BadRecords', 1)),
+      // The others count when they are committed: after a conflict they are met again.
+      subscribe('record:rejected', e => {
+        if (e.action === 'stop') this.#add(e.pipeline, 'BadRecords', 1)
+      }),
+      subscribe('store:retried', e => this.#add(e.pipeline, 'Retries', 1)),
+      subscribe('kafka:retried', e => this.#add(e.pipeline, 'Retries', 1)),
       subscribe('pipeline:failed', e => this.#add(e.pipeline, 'Failures', 1)),
     ]
     return () => {

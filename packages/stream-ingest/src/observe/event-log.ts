@@ -17,6 +17,8 @@ export type LogFormat = 'json' | 'pretty'
 
 /** Rejected records logged one by one; the rest is counted, and each commit says how many. */
 export const REJECTED_LINES_MAX = 100
+/** Requests that are repeated come in storms: between two lines of a pipeline about them. */
+export const RETRY_LINES_EVERY_MS = 10_000
 
 /** Runs of partitions that a commit's line names. */
 const PARTITION_RUNS_MAX = 4
@@ -40,7 +42,7 @@ export function logEvents(
   context: Readonly<Record<string, string>> = {},
 ): () => void {
   const line = format === 'json' ? jsonLines(stream, now, context) : prettyLines(stream, now)
-  const subscriptions = [...lifeCycle(line), ...commits(line), ...trouble(line)]
+  const subscriptions = [...lifeCycle(line), ...commits(line), ...trouble(line, now)]
   return () => {
     for (const end of subscriptions) end()
   }
@@ -104,6 +106,7 @@ function lifeCycle(line: Line): (() => void)[] {
         `${e.pipeline}  ${e.partitionCount} partitions → ${e.table}${e.version === null ? '' : ` v${e.version}`}`,
       ),
     ),
+    subscribe('run:serving', e => line('info', 'serving', { ...e }, `metrics and health on ${e.url}`)),
     subscribe('run:stopping', e =>
       line(
         'info',
@@ -210,9 +213,33 @@ function changeText(change: IngestEvents['schema:evolved']['changes'][number]): 
     : `\`${change.path}\` from ${formatDataType(change.fromType)} to ${formatDataType(change.toType)}`
 }
 
-function trouble(line: Line): (() => void)[] {
+function trouble(line: Line, now: () => number): (() => void)[] {
   let rejected = 0
+  const storeRetried = thinned(now)
+  const kafkaRetried = thinned(now)
   return [
+    subscribe('store:retried', e => {
+      const count = storeRetried(e.pipeline)
+      if (count === 0) return
+      const error = errorFields(e.error)
+      line(
+        'warn',
+        'store-retried',
+        { ...e, error, count },
+        `${e.pipeline}  ${e.request} is repeated: ${String(error.message)}${alike(count)}`,
+      )
+    }),
+    subscribe('kafka:retried', e => {
+      const count = kafkaRetried(e.pipeline)
+      if (count === 0) return
+      const error = errorFields(e.error)
+      line(
+        'warn',
+        'kafka-retried',
+        { ...e, error, count },
+        `${e.pipeline}  a request to Kafka is repeated: ${String(error.message)}${alike(count)}`,
+      )
+    }),
     subscribe('record:rejected', e => {
       rejected++
       if (rejected > REJECTED_LINES_MAX && e.action !== 'stop') return
@@ -271,6 +298,25 @@ function trouble(line: Line): (() => void)[] {
       ),
     ),
   ]
+}
+
+/** How many there were since the last line; 0 where it is too early for the next one. */
+function thinned(now: () => number): (pipeline: string) => number {
+  const kept = new Map<string, { toldMs: number; count: number }>()
+  return pipeline => {
+    const state = kept.get(pipeline) ?? { toldMs: Number.NEGATIVE_INFINITY, count: 0 }
+    kept.set(pipeline, state)
+    state.count++
+    if (now() - state.toldMs < RETRY_LINES_EVERY_MS) return 0
+    const { count } = state
+    state.toldMs = now()
+    state.count = 0
+    return count
+  }
+}
+
+function alike(count: number): string {
+  return count === 1 ? '' : ` (${count} since the last line)`
 }
 
 function rejectedText(e: IngestEvents['record:rejected']): string {

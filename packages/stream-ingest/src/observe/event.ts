@@ -26,6 +26,10 @@ export const FLUSH_REASONS = [
  */
 export type FlushReason = (typeof FLUSH_REASONS)[number]
 
+export const STORE_OPERATIONS = ['get', 'head', 'put', 'putIfAbsent', 'list', 'delete'] as const
+/** Calls on the object store. */
+export type StoreOperation = (typeof STORE_OPERATIONS)[number]
+
 export interface OffsetRange {
   readonly topic: string
   readonly partition: number
@@ -43,8 +47,41 @@ export interface PartitionPlace {
   readonly endOffset: bigint | null
 }
 
+/** What became of messages: `messages = rows + badRecords + skipped`. */
+export interface MessageCounts {
+  readonly messages: number
+  readonly rows: number
+  /** Left out, or put into the quarantine. */
+  readonly badRecords: number
+  /** The same by the code of what is wrong with them. */
+  readonly badRecordsByCode: Readonly<Record<string, number>>
+  /** Those of them that are in the quarantine. */
+  readonly quarantined: number
+  /** Tombstones left out by `on_null_value: skip`. */
+  readonly skipped: number
+  /** Records of aborted transactions; not among the messages. */
+  readonly filtered: number
+}
+
 export interface IngestEvents {
-  'pipeline:started': { pipeline: string; table: string; version: number | null; partitionCount: number }
+  'pipeline:started': {
+    pipeline: string
+    table: string
+    consumerGroup: string
+    version: number | null
+    partitionCount: number
+  }
+  /** What the table told of itself when the pipeline started; only while somebody listens, for it costs a request. */
+  'table:opened': {
+    pipeline: string
+    version: number
+    /** Null where there is none. */
+    checkpointVersion: number | null
+    /** Null where that is not known without reading the list of files. */
+    fileCount: number | null
+    /** Kafka's timestamp of the newest row, by the pipeline's last commits; null where they do not tell. */
+    newestRecordMs: number | null
+  }
   'pipeline:stopped': {
     pipeline: string
     table: string
@@ -55,6 +92,8 @@ export interface IngestEvents {
   'pipeline:failed': { pipeline: string; error: unknown }
   /** Asked to stop: what is buffered is committed, then the process ends. */
   'run:stopping': { signal: string }
+  /** Metrics and health are served there. */
+  'run:serving': { url: string }
   /** Where a pipeline stands: twice a second at most, and only while somebody listens. */
   'pipeline:progress': {
     pipeline: string
@@ -83,6 +122,27 @@ export interface IngestEvents {
     nextOffset: bigint
     /** What is there by then: the first offset that cannot be read yet. */
     endOffset: bigint
+    /** How long the pipeline had waited for it; close to nothing where it was read ahead. */
+    waitMs: number
+  }
+  /** A broker answered a Fetch; the time includes its wait for messages (`kafka.fetch_max_wait_ms`). */
+  'kafka:fetched': { pipeline: string; durationMs: number; sizeBytes: number }
+  /** A request to Kafka failed for a reason that may pass, and is repeated. */
+  'kafka:retried': { pipeline: string; error: unknown }
+  /** A call on the object store has ended, after all repeats; of a listing, the time that was waited for its pages. */
+  'store:requested': {
+    pipeline: string
+    operation: StoreOperation
+    durationMs: number
+    /** Null where it went well. */
+    error: unknown
+  }
+  /** A request to the object store failed for a reason that may pass, and is repeated. */
+  'store:retried': {
+    pipeline: string
+    /** The store's own name of it, such as `PutObject`. */
+    request: string
+    error: unknown
   }
   'record:rejected': {
     pipeline: string
@@ -100,6 +160,15 @@ export interface IngestEvents {
   'quarantine:committed': { pipeline: string; version: number; recordCount: number; durationMs: number }
   /** Left-overs of attempts that came to nothing stay for now; they count nowhere. */
   'quarantine:untidy': { pipeline: string; error: unknown }
+  /** What was decoded since the last cut goes to the table now. */
+  'batch:cut': {
+    pipeline: string
+    reason: FlushReason
+    messageCount: number
+    /** When the first of it was read, epoch milliseconds; null where there are no messages. */
+    sinceMs: number | null
+    ranges: readonly OffsetRange[]
+  }
   'file:written': { pipeline: string; key: string; rowCount: number; sizeBytes: number }
   'commit:attempted': { pipeline: string; version: number; attempt: number }
   'commit:committed': {
@@ -111,16 +180,25 @@ export interface IngestEvents {
     reason: FlushReason
     durationMs: number
     attemptCount: number
+    /** What became of the messages behind its offsets. */
+    counts: MessageCounts
+    /** Encoding its files; zero where it has none, or they were encoded before. */
+    encodeMs: number
+    /** Live files of the table; null where that is not known without reading the list of them. */
+    tableFileCount: number | null
     /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
     newestRecordMs: number | null
     ranges: readonly OffsetRange[]
   }
+  /** Nothing of it is in the table, or nobody knows: the next start reads from the table where to go on. */
+  'commit:failed': { pipeline: string; error: unknown }
   /** A part of a table's replacement; the table changes in one commit at the end of the run. */
   'overwrite:uploaded': {
     pipeline: string
     rowCount: number
     fileCount: number
     sizeBytes: number
+    encodeMs: number
     reason: FlushReason
   }
   /** The commit added columns to the table, or made types wider; version null: in a dry run, it would have. */

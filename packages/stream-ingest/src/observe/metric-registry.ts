@@ -16,7 +16,7 @@ export interface MetricDefinition {
 }
 
 /** Sets of labels of one metric: pipelines, topics and partitions are the configuration's, and these are their bound. */
-const SERIES_MAX = 20_000
+export const SERIES_MAX = 20_000
 
 interface Series {
   readonly labels: readonly string[]
@@ -28,11 +28,19 @@ interface Series {
 
 export class MetricRegistry {
   readonly #definitions: readonly MetricDefinition[]
+  readonly #byName: ReadonlyMap<string, MetricDefinition>
   readonly #series = new Map<string, Map<string, Series>>()
+  #droppedCount = 0
 
   constructor(definitions: readonly MetricDefinition[]) {
     this.#definitions = definitions
+    this.#byName = new Map(definitions.map(definition => [definition.name, definition]))
     for (const { name } of definitions) this.#series.set(name, new Map())
+  }
+
+  /** Values that belong to a set of labels beyond {@link SERIES_MAX}, and are in no series. */
+  get droppedCount(): number {
+    return this.#droppedCount
   }
 
   /** Adds to a counter. `labels` are values in the order of the definition. */
@@ -70,7 +78,7 @@ export class MetricRegistry {
   }
 
   #definitionOf(name: string): MetricDefinition {
-    const found = this.#definitions.find(definition => definition.name === name)
+    const found = this.#byName.get(name)
     if (found === undefined) throw new Error(`there is no metric ${name}`)
     return found
   }
@@ -82,7 +90,10 @@ export class MetricRegistry {
     const key = JSON.stringify(labels)
     let series = all.get(key)
     if (series === undefined) {
-      if (all.size >= SERIES_MAX) return null
+      if (all.size >= SERIES_MAX) {
+        this.#droppedCount++
+        return null
+      }
       series = { labels, value: 0, counts: [], count: 0 }
       all.set(key, series)
     }

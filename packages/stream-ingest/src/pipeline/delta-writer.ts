@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  assertWritable,
   loadTableState,
   type ObjectStore,
   type OptimizeOptions,
@@ -16,16 +17,18 @@ import {
   type VacuumOptions,
   type VacuumResult,
   vacuumTable,
+  withinTime,
 } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { arrowSchemaOf, type Schema } from '../delta/arrow.ts'
-import { ConfigError, DeltaError, StreamIngestError } from '../error.ts'
+import { ConfigError, DeltaError, S3Error, StreamIngestError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
 import { chunksOfMessages } from '../kafka/message-chunk.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
-import { S3Client } from '../s3/s3-client.ts'
+import { HEALTH_TIMEOUT_MS, type S3Client } from '../s3/s3-client.ts'
 import { type BatchCounts, BatchWriter, emptyBatchCounts } from './batch-writer.ts'
+import { openLake } from './observed-parts.ts'
 import { type OpenedTable, type OpenTableOptions, openTable } from './open-table.ts'
 import { decodeLayout } from './schema-growth.ts'
 import { appIdOf } from './start-position.ts'
@@ -51,6 +54,7 @@ export interface DeltaWriterHealth {
   readonly ok: boolean
   /** Null where there is no table yet, or no answer. */
   readonly version: number | null
+  readonly durationMs: number
   /** Why not; null where `ok`. */
   readonly error: StreamIngestError | null
 }
@@ -81,11 +85,7 @@ export class DeltaWriter {
   constructor(config: IngestConfig | PipelineConfig, options: DeltaWriterOptions = {}) {
     this.config = 'pipelines' in config ? pipelineNamed(config, options.pipeline) : config
     this.runtime = options.runtime ?? systemRuntime
-    this.lake = new S3Client(this.config.s3, {
-      runtime: this.runtime,
-      processing: this.config.processing,
-      ...(options.store === undefined ? {} : { store: options.store }),
-    })
+    this.lake = openLake(this.config, this.runtime, { store: options.store })
   }
 
   /**
@@ -160,7 +160,8 @@ export class DeltaWriter {
   }
 
   /**
-   * Puts small files together, to the configured size and codec. Never conflicts with appends.
+   * Puts small files together, to the configured size and codec. Never conflicts with appends. Under `processing.dry_run`
+   * it only plans.
    *
    * @throws DeltaError `DELTA_TABLE_NOT_FOUND`; DeltaLakeError `DELTA_PROTOCOL_UNSUPPORTED`, `DELTA_DATA_CORRUPT`, and what
    *   the store throws
@@ -172,6 +173,7 @@ export class DeltaWriter {
     return this.inTurn(() =>
       optimizeTable(this.store, {
         ...options,
+        dryRun: processing.dryRun || options.dryRun === true,
         targetFileSizeBytes: delta.targetFileSizeBytes,
         codec: processing.compression,
         ...(processing.compressionLevel === undefined
@@ -183,7 +185,7 @@ export class DeltaWriter {
   }
 
   /**
-   * Deletes files that have not been part of the table for `retentionHours`.
+   * Deletes files that have not been part of the table for `retentionHours`. Under `processing.dry_run` it only counts them.
    *
    * @throws DeltaError `DELTA_RETENTION_TOO_SHORT` for less than a day, and for less than the table's
    *   `delta.deletedFileRetentionDuration` unless `allowShortRetention` is set; `DELTA_TABLE_NOT_FOUND`
@@ -192,7 +194,8 @@ export class DeltaWriter {
     retentionHours: number,
     options: Pick<VacuumOptions, 'allowShortRetention' | 'dryRun' | 'signal'> = {},
   ): Promise<VacuumResult> {
-    const vacuum = { ...options, retentionMs: retentionHours * HOUR_MS, runtime: this.runtime }
+    const dryRun = this.config.processing.dryRun || options.dryRun === true
+    const vacuum = { ...options, dryRun, retentionMs: retentionHours * HOUR_MS, runtime: this.runtime }
     return this.inTurn(() => vacuumTable(this.store, vacuum))
   }
 
@@ -209,20 +212,32 @@ export class DeltaWriter {
     })
   }
 
-  /** Reads the table's newest version. Never throws for an operational failure. */
+  /**
+   * Reads the table's newest version, and whether it may be written, within {@link HEALTH_TIMEOUT_MS}. Never throws for an
+   * operational failure.
+   */
   async healthCheck(): Promise<DeltaWriterHealth> {
-    try {
-      const state = await loadTableState(this.store, { nowMs: this.runtime.now() })
-      return { ok: true, version: state?.version ?? null, error: null }
-    } catch (error) {
-      return { ok: false, version: null, error: StreamIngestError.from(error) }
-    }
+    const startedMs = this.runtime.monotonicMs()
+    const outcome = await this.readVersion().catch((error: unknown) => StreamIngestError.from(error))
+    const durationMs = this.runtime.monotonicMs() - startedMs
+    if (outcome instanceof StreamIngestError) return { ok: false, version: null, durationMs, error: outcome }
+    return { ok: true, version: outcome, durationMs, error: null }
   }
 
   /** Waits for what is under way and gives up connections. */
   async close(): Promise<void> {
     await this.turn
     await this.lake.close()
+  }
+
+  private async readVersion(): Promise<number | null> {
+    const { store } = this
+    const overdue = (): S3Error =>
+      new S3Error('STORE_UNAVAILABLE', `${store.uri} did not answer within ${HEALTH_TIMEOUT_MS} ms`)
+    const read = (signal: AbortSignal) => loadTableState(store, { nowMs: this.runtime.now(), signal })
+    const state = await withinTime(this.runtime, HEALTH_TIMEOUT_MS, read, overdue)
+    if (state !== null) assertWritable(state.protocol, state.metadata, state.schema)
+    return state?.version ?? null
   }
 
   private get store(): ObjectStore {

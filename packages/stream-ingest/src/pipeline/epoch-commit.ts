@@ -7,8 +7,9 @@ import assert from 'node:assert/strict'
 import type { Runtime } from '@stream-ingest/delta'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
-import { type FlushReason, publish } from '../observe/event.ts'
+import { type FlushReason, hasListeners, type OffsetRange, publish } from '../observe/event.ts'
 import { type EpochCounts, type EpochCut, rowsByPartition } from './epoch.ts'
+import { messageCounts } from './ingest-metrics.ts'
 import type { Quarantine } from './quarantine.ts'
 import { appIdOf } from './start-position.ts'
 
@@ -79,7 +80,26 @@ export async function commitEpoch(
   runtime: Runtime,
   quarantine: Quarantine | null,
 ): Promise<EpochOutcome> {
+  publishCut(pipeline, cut, reason)
+  try {
+    return await commitAndTell(writer, pipeline, cut, columns, reason, runtime, quarantine)
+  } catch (error) {
+    publish('commit:failed', { pipeline, error })
+    throw error
+  }
+}
+
+async function commitAndTell(
+  writer: TableWriter,
+  pipeline: string,
+  cut: EpochCut,
+  columns: EpochColumns,
+  reason: FlushReason,
+  runtime: Runtime,
+  quarantine: Quarantine | null,
+): Promise<EpochOutcome> {
   const startedMs = runtime.monotonicMs()
+  const encodedBeforeMs = writer.stages.encodeMs
   let offsets = columns.offsets
   if (cut.quarantined !== null) {
     assert(quarantine !== null, 'nothing is set aside for a quarantine that is not there')
@@ -114,18 +134,32 @@ export async function commitEpoch(
     reason,
     durationMs: runtime.monotonicMs() - startedMs,
     attemptCount,
+    counts: messageCounts(cut.counts),
+    encodeMs: writer.stages.encodeMs - encodedBeforeMs,
+    tableFileCount: writer.table.state.fileTotals?.numFiles ?? null,
     newestRecordMs: cut.newestRecordMs,
-    ranges: cut.ranges.map(({ topicPartition: { topic, partition }, fromOffset, nextOffset }) => ({
-      topic,
-      partition,
-      fromOffset,
-      nextOffset,
-    })),
+    ranges: rangesOf(cut),
   })
   if (schemaChanges.length > 0) publish('schema:evolved', { pipeline, version, changes: schemaChanges })
   // Crash here: left-overs of attempts that came to nothing stay until the next commit or start.
   await quarantine?.tidy(writer.table.state.txns)
   return outcome
+}
+
+/** Tells that a cut is on its way to the table. */
+export function publishCut(pipeline: string, cut: EpochCut, reason: FlushReason): void {
+  if (!hasListeners('batch:cut')) return
+  const { messageCount, sinceMs } = cut.buffered
+  publish('batch:cut', { pipeline, reason, messageCount, sinceMs, ranges: rangesOf(cut) })
+}
+
+function rangesOf({ ranges }: EpochCut): OffsetRange[] {
+  return ranges.map(({ topicPartition: { topic, partition }, fromOffset, nextOffset }) => ({
+    topic,
+    partition,
+    fromOffset,
+    nextOffset,
+  }))
 }
 
 /** In a dry run: what the rows of this cut would add to the table's schema beyond those before. */

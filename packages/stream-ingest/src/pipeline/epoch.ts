@@ -29,6 +29,8 @@ export interface EpochCounts {
   messages: number
   rows: number
   badRecords: number
+  /** The bad records by the code of what is wrong with them. */
+  readonly badRecordsByCode: Record<string, number>
   /** Those of the bad records that go into the quarantine. */
   quarantined: number
   skipped: number
@@ -174,6 +176,7 @@ export class Epoch {
         if (slab.timestamp[index]! > this.newestRecordMs) this.newestRecordMs = slab.timestamp[index]!
       } else {
         counts.badRecords++
+        addTo(counts.badRecordsByCode, reason.code, 1)
         bad = { topicPartition, offset: slab.offsetAt(index), reason }
       }
       index++
@@ -191,6 +194,7 @@ export class Epoch {
   excludeLast(bad: BadRecord): void {
     this.counts.messages--
     this.counts.badRecords--
+    addTo(this.counts.badRecordsByCode, bad.reason.code, -1)
     const range = this.ranges.get(bad.topicPartition)!
     range.nextOffset = bad.offset
     if (range.nextOffset <= range.fromOffset) this.ranges.delete(bad.topicPartition)
@@ -280,7 +284,22 @@ const NULL_VALUE: BadRecordReason = {
 }
 
 function emptyCounts(): EpochCounts {
-  return { messages: 0, rows: 0, badRecords: 0, quarantined: 0, skipped: 0, filtered: 0 }
+  return {
+    messages: 0,
+    rows: 0,
+    badRecords: 0,
+    badRecordsByCode: {},
+    quarantined: 0,
+    skipped: 0,
+    filtered: 0,
+  }
+}
+
+/** A name whose count comes back to nothing is left out. */
+export function addTo(counts: Record<string, number>, name: string, count: number): void {
+  const sum = (counts[name] ?? 0) + count
+  if (sum === 0) delete counts[name]
+  else counts[name] = sum
 }
 
 /** The rows of each table partition, ascending; null in place of the list where one partition has them all. */

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { EpochCounts } from './epoch.ts'
+import type { MessageCounts } from '../observe/event.ts'
+import { addTo, type EpochCounts } from './epoch.ts'
 
 /** Milliseconds of the process, by stage; the synchronous stages are CPU time as far as nothing else interferes. */
 export interface StageTimes {
@@ -23,6 +24,8 @@ export interface IngestMetrics {
   rows: number
   /** Records that did not fit: left out, or put into the quarantine. */
   badRecords: number
+  /** The bad records by the code of what is wrong with them. */
+  readonly badRecordsByCode: Record<string, number>
   /** Those of them that are in the quarantine. */
   quarantined: number
   /** Tombstones left out by `on_null_value: skip`. */
@@ -34,9 +37,16 @@ export interface IngestMetrics {
   files: number
   bytesWritten: number
   commits: number
-  /** Lost races that were resolved, and batches dropped because another writer had them. */
+  /** Races for a version of the table that another writer won; the same commit was then made on top of theirs. */
   conflicts: number
+  /** Batches dropped because another writer of this pipeline had committed what they hold. */
   fenced: number
+  /** Starts over from the table, after a failure that might pass. */
+  restarts: number
+  /** Requests to the object store that failed and were repeated, each time counted. */
+  storeRetries: number
+  /** Requests to Kafka that failed and were repeated, each time counted. */
+  kafkaRetries: number
   readonly stages: StageTimes
 }
 
@@ -46,6 +56,7 @@ export function createIngestMetrics(): IngestMetrics {
     bytesRead: 0,
     rows: 0,
     badRecords: 0,
+    badRecordsByCode: {},
     quarantined: 0,
     skipped: 0,
     filtered: 0,
@@ -55,6 +66,9 @@ export function createIngestMetrics(): IngestMetrics {
     commits: 0,
     conflicts: 0,
     fenced: 0,
+    restarts: 0,
+    storeRetries: 0,
+    kafkaRetries: 0,
     stages: { fetchWaitMs: 0, decodeMs: 0, encodeMs: 0, uploadMs: 0, commitMs: 0 },
   }
 }
@@ -68,11 +82,29 @@ export function countCut(
   metrics.messages += counts.messages
   metrics.rows += counts.rows
   metrics.badRecords += counts.badRecords
+  addAll(metrics.badRecordsByCode, counts.badRecordsByCode)
   metrics.quarantined += counts.quarantined
   metrics.skipped += counts.skipped
   metrics.filtered += counts.filtered
   metrics.files += files.length
   for (const { sizeBytes } of files) metrics.bytesWritten += sizeBytes
+}
+
+/** What became of the messages. */
+export function messageCounts({
+  messages,
+  rows,
+  badRecords,
+  badRecordsByCode,
+  quarantined,
+  skipped,
+  filtered,
+}: EpochCounts): MessageCounts {
+  return { messages, rows, badRecords, badRecordsByCode, quarantined, skipped, filtered }
+}
+
+function addAll(to: Record<string, number>, from: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(from)) addTo(to, name, count)
 }
 
 /** The sum of several pipelines' counters. */
@@ -83,6 +115,7 @@ export function sumIngestMetrics(all: readonly IngestMetrics[]): IngestMetrics {
     total.bytesRead += one.bytesRead
     total.rows += one.rows
     total.badRecords += one.badRecords
+    addAll(total.badRecordsByCode, one.badRecordsByCode)
     total.quarantined += one.quarantined
     total.skipped += one.skipped
     total.filtered += one.filtered
@@ -92,6 +125,9 @@ export function sumIngestMetrics(all: readonly IngestMetrics[]): IngestMetrics {
     total.commits += one.commits
     total.conflicts += one.conflicts
     total.fenced += one.fenced
+    total.restarts += one.restarts
+    total.storeRetries += one.storeRetries
+    total.kafkaRetries += one.kafkaRetries
     total.stages.fetchWaitMs += one.stages.fetchWaitMs
     total.stages.decodeMs += one.stages.decodeMs
     total.stages.encodeMs += one.stages.encodeMs

@@ -12,7 +12,7 @@ import type { TableWriter } from '../delta/table-writer.ts'
 import { ConfigError, DeltaError, KafkaError } from '../error.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import type { EpochCut } from './epoch.ts'
-import { commitMetrics, epochColumns, keepUpLog } from './epoch-commit.ts'
+import { commitMetrics, epochColumns, keepUpLog, publishCut } from './epoch-commit.ts'
 import {
   type EpochSink,
   GroupOffsets,
@@ -21,7 +21,7 @@ import {
   type SinkContext,
   type SinkOutcome,
 } from './epoch-sink.ts'
-import { countCut, createIngestMetrics } from './ingest-metrics.ts'
+import { countCut, createIngestMetrics, messageCounts } from './ingest-metrics.ts'
 import type { RunOptions } from './pipeline.ts'
 
 /**
@@ -71,6 +71,8 @@ export class OverwriteSink implements EpochSink {
   async write(cut: EpochCut, reason: FlushReason): Promise<SinkOutcome> {
     const { config, quarantine, tableProgress } = this.context
     const pipeline = config.name
+    publishCut(pipeline, cut, reason)
+    const encodedBeforeMs = this.writer.stages.encodeMs
     const starts = tableProgress.takeUnrecorded()
     const columns = epochColumns(cut, {
       pipelineId: config.pipelineId,
@@ -90,13 +92,19 @@ export class OverwriteSink implements EpochSink {
       this.newestRecordMs = Math.max(newestRecordMs, this.newestRecordMs ?? newestRecordMs)
     const { rows: rowCount } = cut.counts
     const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0)
-    publish('overwrite:uploaded', { pipeline, rowCount, fileCount: files.length, sizeBytes, reason })
+    const encodeMs = this.writer.stages.encodeMs - encodedBeforeMs
+    publish('overwrite:uploaded', {
+      pipeline,
+      rowCount,
+      fileCount: files.length,
+      sizeBytes,
+      encodeMs,
+      reason,
+    })
     return { status: 'taken' }
   }
 
   async finish(end: RunEnd): Promise<void> {
-    const { config, runtime, quarantine, metrics, tableProgress } = this.context
-    const pipeline = config.name
     const { uri } = this.writer.table.store
     if (end === 'cut-short') {
       throw new DeltaError(
@@ -105,6 +113,18 @@ export class OverwriteSink implements EpochSink {
         { context: { table: uri } },
       )
     }
+    try {
+      await this.replaceTable()
+    } catch (error) {
+      publish('commit:failed', { pipeline: this.context.config.name, error })
+      throw error
+    }
+  }
+
+  private async replaceTable(): Promise<void> {
+    const { config, runtime, quarantine, metrics, tableProgress } = this.context
+    const pipeline = config.name
+    const { uri } = this.writer.table.store
     const startedMs = runtime.monotonicMs()
     const { taken, overwriter } = this
     const names = (await quarantine?.namesOfRun(this.writer.table.state.txns)) ?? []
@@ -139,6 +159,9 @@ export class OverwriteSink implements EpochSink {
       reason: this.lastReason,
       durationMs: runtime.monotonicMs() - startedMs,
       attemptCount,
+      counts: messageCounts(taken),
+      encodeMs: 0,
+      tableFileCount: this.writer.table.state.fileTotals?.numFiles ?? null,
       newestRecordMs: this.newestRecordMs,
       ranges: tableProgress.ranges(),
     })

@@ -138,6 +138,7 @@ export class Pipeline {
       publish('pipeline:started', {
         pipeline: this.config.name,
         table: this.tableUri,
+        consumerGroup: this.config.kafka.consumerGroup,
         version: writer?.table.state.version ?? null,
         partitionCount: source.assignment.length,
       })
@@ -161,8 +162,12 @@ export class Pipeline {
       this.sink.abandon()
       throw error
     } finally {
-      if (writer !== null) Object.assign(this.metrics.stages, writer.stages)
+      this.countStages()
     }
+  }
+
+  private countStages(): void {
+    Object.assign(this.metrics.stages, this.deps.writer?.stages)
   }
 
   private get tableUri(): string {
@@ -250,10 +255,11 @@ export class Pipeline {
       maxWaitMs,
       ...(signal === undefined ? {} : { signal }),
     })
-    this.metrics.stages.fetchWaitMs += runtime.monotonicMs() - startedMs
+    const waitMs = runtime.monotonicMs() - startedMs
+    this.metrics.stages.fetchWaitMs += waitMs
     for (const chunk of chunks) {
       this.metrics.bytesRead += chunk.sizeBytes
-      publishRead(this.config.name, chunk)
+      publishRead(this.config.name, chunk, waitMs)
     }
     this.queue.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
@@ -396,6 +402,7 @@ export class Pipeline {
 
   private async commit(cut: EpochCut, reason: FlushReason): Promise<CommitStatus> {
     const outcome = await this.sink.write(cut, reason)
+    this.countStages()
     if (outcome.status === 'taken') {
       this.dropped.reset()
       return 'committed'

@@ -25,11 +25,12 @@ import {
 } from '../delta/quarantine-table.ts'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import { DeltaError } from '../error.ts'
-import { S3Client } from '../s3/s3-client.ts'
+import type { S3Client } from '../s3/s3-client.ts'
 import type { BadRecord, EpochCut } from './epoch.ts'
 import { Epoch } from './epoch.ts'
 import { epochColumns } from './epoch-commit.ts'
 import { flushLimits, TABLE_PARTITIONS_MAX } from './flush-policy.ts'
+import { openLake } from './observed-parts.ts'
 import { type OpenedTable, openTable } from './open-table.ts'
 import { naming, openQuarantineTable } from './quarantine.ts'
 import { type QuarantineFilter, QuarantineView, scanQuarantine } from './quarantine-reader.ts'
@@ -110,12 +111,7 @@ export async function replayQuarantine(
   options: ReplayOptions = {},
 ): Promise<ReplayResult> {
   const { runtime = systemRuntime, store, wrapStore } = options
-  const lake = new S3Client(config.s3, {
-    runtime,
-    processing: config.processing,
-    ...(store === undefined ? {} : { store }),
-    ...(wrapStore === undefined ? {} : { wrapStore }),
-  })
+  const lake = openLake(config, runtime, { store, wrapStore })
   try {
     return await replayIn(config, lake, runtime, options)
   } finally {

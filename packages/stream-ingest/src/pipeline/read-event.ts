@@ -7,7 +7,8 @@ import { MessageBatch } from '../kafka/message-batch.ts'
 import type { SourceChunk } from '../kafka/message-source.ts'
 import { publish } from '../observe/event.ts'
 
-export function publishRead(pipeline: string, chunk: SourceChunk): void {
+/** @param waitMs how long the pipeline waited for it */
+export function publishRead(pipeline: string, chunk: SourceChunk, waitMs: number): void {
   const { topicPartition, fromOffset, nextOffset, endOffset, sizeBytes } = chunk
   publish('batch:read', {
     pipeline,
@@ -18,5 +19,6 @@ export function publishRead(pipeline: string, chunk: SourceChunk): void {
     fromOffset,
     nextOffset,
     endOffset,
+    waitMs,
   })
 }

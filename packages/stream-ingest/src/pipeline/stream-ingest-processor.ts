@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { DeltaTable, type ObjectStore, type Runtime, systemRuntime } from '@stream-ingest/delta'
+import { type ObjectStore, type Runtime, systemRuntime } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
@@ -13,8 +13,10 @@ import { createKafkaSource } from '../kafka/kafka-source.ts'
 import type { MessageSource } from '../kafka/message-source.ts'
 import { describeTopics, type TopicDescription } from '../kafka/topic-description.ts'
 import { publish } from '../observe/event.ts'
-import { S3Client } from '../s3/s3-client.ts'
+import type { S3Client } from '../s3/s3-client.ts'
+import { checkHealth, type HealthReport } from './health-check.ts'
 import { createIngestMetrics, type IngestMetrics, sumIngestMetrics } from './ingest-metrics.ts'
+import { observeKafka, openLake } from './observed-parts.ts'
 import { moveOffsets, type OffsetMove, type OffsetMoveOptions } from './offset-move.ts'
 import { openTable } from './open-table.ts'
 import { assertBounded, mayBeginAgain } from './overwrite-sink.ts'
@@ -26,6 +28,7 @@ import {
   type StatusReportOptions,
 } from './status-report.ts'
 import { withTableCare } from './table-care.ts'
+import { publishTableOpened } from './table-event.ts'
 import { type TapOptions, type TappedMessages, tap } from './tap.ts'
 
 export interface ProcessingResult {
@@ -74,17 +77,13 @@ export interface ProcessorOptions {
 
 type LookContext = Omit<OpenedParts, 'close'> & { readonly runtime: Runtime }
 
-/** Health of one part; `detail` says why not. */
-export interface HealthReport {
-  readonly healthy: boolean
-  readonly parts: readonly { readonly name: string; readonly healthy: boolean; readonly detail: string }[]
-}
-
 export class StreamIngestProcessor {
   private readonly pipelines: readonly PipelineConfig[]
   private readonly runtime: Runtime
   private readonly options: ProcessorOptions
   private readonly metrics = new Map<string, IngestMetrics>()
+  /** By pipeline, what no attempt at a run counts by itself: starts over, and requests that were repeated. */
+  private readonly retries = new Map<string, IngestMetrics>()
   private readonly stop = new AbortController()
   private readonly running = new Set<Promise<unknown>>()
 
@@ -133,39 +132,12 @@ export class StreamIngestProcessor {
     }
   }
 
-  /** Asks each pipeline's broker, store and table, once, reading only. */
+  /**
+   * Asks each pipeline's brokers and table, reading only, each within {@link HEALTH_TIMEOUT_MS}. Never throws for an
+   * operational failure.
+   */
   async healthCheck(): Promise<HealthReport> {
-    const parts: HealthReport['parts'][number][] = []
-    const check = async (name: string, ask: () => Promise<string>): Promise<void> => {
-      try {
-        parts.push({ name, healthy: true, detail: await ask() })
-      } catch (error) {
-        const known = StreamIngestError.from(error)
-        parts.push({ name, healthy: false, detail: `${known.code}: ${known.message}` })
-      }
-    }
-    for (const config of this.pipelines) {
-      await check(`${config.name} kafka`, async () => {
-        const source = this.createSource(config)
-        try {
-          await source.open()
-          return `${source.assignment.length} partitions`
-        } finally {
-          await source.close()
-        }
-      })
-      await check(`${config.name} table`, async () => {
-        const lake = this.createLake(config)
-        try {
-          const store = lake.tableStore(config.delta.tableName)
-          const table = await DeltaTable.open(store, { runtime: this.runtime })
-          return table === null ? 'not created yet' : `version ${table.state.version}`
-        } finally {
-          await lake.close()
-        }
-      })
-    }
-    return { healthy: parts.every(p => p.healthy), parts }
+    return checkHealth(this.pipelines, config => this.openConfigured(config), this.runtime)
   }
 
   /**
@@ -206,7 +178,7 @@ export class StreamIngestProcessor {
 
   /** Counters of all runs of this processor so far, also while one is under way. */
   getMetrics(): IngestMetrics {
-    return sumIngestMetrics([...this.metrics.values()])
+    return sumIngestMetrics([...this.metrics.values(), ...this.retries.values()])
   }
 
   /** Stops what is running, waits until it has committed what it holds. */
@@ -236,26 +208,39 @@ export class StreamIngestProcessor {
   /** For a look from outside: without a group, whose members it must not move. */
   private openParts(config: PipelineConfig): OpenedParts {
     const { kafka } = config
-    const source = this.createSource({
+    return this.openConfigured({
       ...config,
       kafka: kafka.assignment === 'group' ? { ...kafka, assignment: 'all' } : kafka,
     })
+  }
+
+  private openConfigured(config: PipelineConfig): OpenedParts {
+    const source = this.createSource(config)
     const lake = this.createLake(config)
     return { source, store: lake.tableStore(config.delta.tableName), close: () => lake.close() }
   }
 
   private createSource(config: PipelineConfig): MessageSource {
-    return this.options.createSource?.(config) ?? createKafkaSource(config.kafka, { runtime: this.runtime })
+    const observer = observeKafka(config.name, this.retriesOf(config.name))
+    return (
+      this.options.createSource?.(config) ??
+      createKafkaSource(config.kafka, { runtime: this.runtime, observer })
+    )
+  }
+
+  private retriesOf(pipeline: string): IngestMetrics {
+    let found = this.retries.get(pipeline)
+    if (found === undefined) {
+      found = createIngestMetrics()
+      this.retries.set(pipeline, found)
+    }
+    return found
   }
 
   private createLake(config: PipelineConfig): S3Client {
     const { createStore, wrapStore } = this.options
-    return new S3Client(config.s3, {
-      runtime: this.runtime,
-      processing: config.processing,
-      ...(createStore === undefined ? {} : { store: createStore(config) }),
-      ...(wrapStore === undefined ? {} : { wrapStore }),
-    })
+    const metrics = this.retriesOf(config.name)
+    return openLake(config, this.runtime, { store: createStore?.(config), wrapStore, metrics })
   }
 
   /**
@@ -290,6 +275,7 @@ export class StreamIngestProcessor {
       }
       const ceilingMs = Math.min(retryMaxDelayMs, retryBaseDelayMs * 2 ** Math.min(failureCount - 1, 30))
       const delayMs = Math.floor(this.runtime.random() * ceilingMs)
+      this.retriesOf(config.name).restarts++
       publish('pipeline:retrying', { pipeline: config.name, error, attempt: failureCount, delayMs })
       // A request to stop ends the wait; the next turn then finds nothing to do but to stop.
       await this.runtime.delay(delayMs, options.signal).catch(() => {})
@@ -304,7 +290,8 @@ export class StreamIngestProcessor {
       starts.set(key, fromOffset)
       return { ...partition, fromOffset }
     })
-    return { ...result, partitions, metrics: this.metrics.get(result.name) ?? result.metrics }
+    const counted = this.metrics.get(result.name) ?? result.metrics
+    return { ...result, partitions, metrics: sumIngestMetrics([counted, this.retriesOf(result.name)]) }
   }
 
   /** Throws nothing. */
@@ -342,6 +329,7 @@ export class StreamIngestProcessor {
         again: run.hasOpened,
       })
       run.hasOpened = true
+      if (writer !== null) await publishTableOpened(config, writer.table)
       const source = this.createSource(config)
       try {
         const before = this.metrics.get(config.name) ?? createIngestMetrics()

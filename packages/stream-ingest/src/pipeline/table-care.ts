@@ -120,7 +120,7 @@ export class TableCare {
   }
 
   /**
-   * One round, now, by what `delta.optimize` or `delta.vacuum` says, or by its defaults.
+   * One round, now, by what `delta.optimize` or `delta.vacuum` says, or by its defaults; in a dry run it only counts.
    *
    * @throws what {@link optimizeTable} or {@link vacuumTable} throws; the signal's reason, when what was committed stands
    */
@@ -140,6 +140,7 @@ export class TableCare {
       {
         runtime: this.#runtime,
         signal,
+        dryRun: processing.dryRun,
         targetFileSizeBytes: delta.targetFileSizeBytes,
         minFiles,
         // A table without partitions is always being written, and would never be compacted.
@@ -156,13 +157,17 @@ export class TableCare {
 
   async #vacuum(signal: AbortSignal): Promise<CareCounts> {
     const { retentionMs } = this.#config.delta.vacuum ?? {}
+    const { dryRun } = this.#config.processing
     const { filesDeleted, bytesDeleted } = await vacuumTable(this.#store, {
       runtime: this.#runtime,
       signal,
+      dryRun,
       ...(retentionMs === undefined ? {} : { retentionMs }),
     })
-    const body = new TextEncoder().encode(`{"at":${this.#runtime.now()}}\n`)
-    await this.#store.put(LAST_VACUUM_KEY, body, { signal })
+    if (!dryRun) {
+      const body = new TextEncoder().encode(`{"at":${this.#runtime.now()}}\n`)
+      await this.#store.put(LAST_VACUUM_KEY, body, { signal })
+    }
     return {
       filesRemoved: filesDeleted,
       filesAdded: 0,

@@ -3,20 +3,29 @@
  *
  * @module
  */
-import { type ObjectStore, openStore, S3ObjectStore, type S3StoreOptions } from '@stream-ingest/delta'
+import {
+  type ObjectStore,
+  openStore,
+  type S3ConnectionOptions,
+  S3ObjectStore,
+  type S3StoreOptions,
+} from '@stream-ingest/delta'
 import type { ProcessingConfig, S3Config } from '../config/ingest-config.ts'
 
 /**
  * Makes no request. `processing.max_retries` bounds how often the S3 client repeats a request; a pipeline that fails all
  * the same starts again from its table, as often.
+ *
+ * @param onRetry told of each request that the S3 client repeats
  */
 export function openLakeStore(
   config: S3Config,
   processing: Pick<ProcessingConfig, 'maxRetries'>,
+  onRetry?: S3ConnectionOptions['onRetry'],
 ): ObjectStore {
   return config.kind === 'local'
     ? openStore(config.path)
-    : new S3ObjectStore(s3StoreOptions(config, processing))
+    : new S3ObjectStore({ ...s3StoreOptions(config, processing), onRetry })
 }
 
 /** What the section says, in the words of the store. */

@@ -11,11 +11,13 @@ import {
   loadTableState,
   type ObjectStore,
   type Runtime,
+  type S3ConnectionOptions,
   systemRuntime,
   type TableState,
   tableExists,
   type VacuumOptions,
   vacuumTable,
+  withinTime,
 } from '@stream-ingest/delta'
 import type { ProcessingConfig, S3Config } from '../config/ingest-config.ts'
 import { tablePath } from '../config/table-path.ts'
@@ -29,6 +31,9 @@ const BUCKET_APPEARS_DELAY_MS = 500
 /** Objects that {@link S3Client.getBucketMetrics} counts: a thousand requests on S3. */
 export const METRICS_OBJECTS_MAX = 1_000_000
 
+/** A store that has not answered by then is not healthy. */
+export const HEALTH_TIMEOUT_MS = 10_000
+
 const DAY_MS = 24 * 60 * 60 * 1000
 /** `processing.max_retries` where the client is made without it. */
 const RETRIES_MAX_DEFAULT = 3
@@ -41,6 +46,8 @@ export interface S3ClientOptions {
   readonly store?: ObjectStore
   /** Around whichever store is used: fault injection. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore
+  /** Told of each request to S3 that is repeated. Must not throw. */
+  readonly onRetry?: S3ConnectionOptions['onRetry']
 }
 
 export interface S3Health {
@@ -67,7 +74,7 @@ export class S3Client {
     this.options = options
     this.runtime = options.runtime ?? systemRuntime
     this.processing = options.processing ?? { maxRetries: RETRIES_MAX_DEFAULT }
-    const store = options.store ?? openLakeStore(config, this.processing)
+    const store = options.store ?? openLakeStore(config, this.processing, options.onRetry)
     this.store = options.wrapStore?.(store) ?? store
   }
 
@@ -170,12 +177,14 @@ export class S3Client {
     })
   }
 
-  /** One request, which reads only. Never throws for an operational failure. */
+  /** One request, which reads only, within {@link HEALTH_TIMEOUT_MS}. Never throws for an operational failure. */
   async healthCheck(): Promise<S3Health> {
     const startedMs = this.runtime.monotonicMs()
     let error: StreamIngestError | null = null
     try {
-      await this.probe()
+      const overdue = (): S3Error =>
+        new S3Error('STORE_UNAVAILABLE', `${this.store.uri} did not answer within ${HEALTH_TIMEOUT_MS} ms`)
+      await withinTime(this.runtime, HEALTH_TIMEOUT_MS, signal => this.probe(signal), overdue)
     } catch (thrown) {
       error = StreamIngestError.from(thrown)
     }
@@ -200,8 +209,8 @@ export class S3Client {
   }
 
   /** Asks for the first page of a listing: what reading a log needs, so that its refusal names the right permission. */
-  private async probe(): Promise<void> {
-    for await (const _ of this.store.list('')) return
+  private async probe(signal?: AbortSignal): Promise<void> {
+    for await (const _ of this.store.list('', signal === undefined ? {} : { signal })) return
   }
 
   /** False where it is missing and worth another look. */

@@ -3,22 +3,12 @@ import { suite, test } from 'node:test'
 import { InvocationMetrics } from '../../src/lambda/invocation-metrics.ts'
 import { publish } from '../../src/observe/event.ts'
 import type { PipelineResult } from '../../src/pipeline/pipeline.ts'
+import { NO_MESSAGES, publishCommitted } from '../observe/event-fixture.ts'
 
 const NOW_MS = 1_800_000_000_000
 
 function commit(pipeline: string, newestRecordMs: number | null, durationMs = 10): void {
-  publish('commit:committed', {
-    pipeline,
-    version: 1,
-    rowCount: 3,
-    fileCount: 1,
-    sizeBytes: 100,
-    reason: 'end',
-    durationMs,
-    attemptCount: 1,
-    newestRecordMs,
-    ranges: [],
-  })
+  publishCommitted({ pipeline, rowCount: 3, sizeBytes: 100, reason: 'end', durationMs, newestRecordMs })
 }
 
 function lag(name: string, ...lags: (bigint | null)[]): PipelineResult {
@@ -71,6 +61,37 @@ suite('the metrics of an invocation', () => {
       ],
     })
     assert.equal(b!.Conflicts, 1)
+  })
+
+  test('count bad records by the commits, and the one that ends the batch', () => {
+    const rejected = (action: 'skip' | 'stop'): void =>
+      publish('record:rejected', {
+        pipeline: 'a',
+        topic: 't',
+        partition: 0,
+        offset: 1n,
+        code: 'RECORD_INVALID',
+        path: '$',
+        column: null,
+        message: 'm',
+        action,
+      })
+    const { a } = measured(() => {
+      // Met twice, after a conflict, and in the table once.
+      rejected('skip')
+      rejected('skip')
+      publishCommitted({ pipeline: 'a', counts: { ...NO_MESSAGES, badRecords: 1 } })
+      rejected('stop')
+    })
+    assert.equal(a!.BadRecords, 2)
+  })
+
+  test('count requests that were repeated', () => {
+    const { a } = measured(() => {
+      publish('store:retried', { pipeline: 'a', request: 'PutObject', error: new Error('x') })
+      publish('kafka:retried', { pipeline: 'a', error: new Error('x') })
+    })
+    assert.equal(a!.Retries, 2)
   })
 
   test('say how old the newest row is, and 0 where nothing is left to read', () => {

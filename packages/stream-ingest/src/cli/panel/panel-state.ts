@@ -126,7 +126,7 @@ export class PanelState {
     return [...this.pipelines].map(([name, kept]) => this.rowOf(name, kept))
   }
 
-  private on<Name extends Exclude<IngestEventName, 'run:stopping'>>(
+  private on<Name extends Exclude<IngestEventName, 'run:stopping' | 'run:serving'>>(
     name: Name,
     take: (kept: Kept, event: IngestEvents[Name]) => void,
   ): () => void {

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { type PanelRow, PanelState, RATE_WINDOW_MS } from '../../../src/cli/panel/panel-state.ts'
 import { KafkaError } from '../../../src/error.ts'
-import { type IngestEvents, publish } from '../../../src/observe/event.ts'
+import { publish } from '../../../src/observe/event.ts'
+import {
+  publishProgress as progress,
+  publishCommitted,
+  publishStarted as started,
+} from '../../observe/event-fixture.ts'
 
 /** One pipeline, `orders`, and a clock that the test moves. */
 function watched(run: (at: (ms: number) => void, look: () => PanelRow, state: PanelState) => void): void {
@@ -22,40 +27,8 @@ function watched(run: (at: (ms: number) => void, look: () => PanelRow, state: Pa
   }
 }
 
-function started(): void {
-  publish('pipeline:started', {
-    pipeline: 'orders',
-    table: 'file:///lake/orders',
-    version: 7,
-    partitionCount: 2,
-  })
-}
-
-function progress(changes: Partial<IngestEvents['pipeline:progress']> = {}): void {
-  publish('pipeline:progress', {
-    pipeline: 'orders',
-    messageCount: 0,
-    bufferedMessageCount: 0,
-    bufferedSizeBytes: 0,
-    bufferedSinceMs: null,
-    partitions: [],
-    ...changes,
-  })
-}
-
 function committed(version: number, attemptCount = 1): void {
-  publish('commit:committed', {
-    pipeline: 'orders',
-    version,
-    rowCount: 1,
-    fileCount: 1,
-    sizeBytes: 1,
-    reason: 'age',
-    durationMs: 1,
-    attemptCount,
-    newestRecordMs: null,
-    ranges: [],
-  })
+  publishCommitted({ version, attemptCount })
 }
 
 suite('the numbers of the panel', () => {
