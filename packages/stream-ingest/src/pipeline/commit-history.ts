@@ -4,6 +4,7 @@
  * @module
  */
 import { type Action, type CommitInfo, type ObjectStore, parseJson, readCommit } from '@stream-ingest/delta'
+import { replaySeries } from '../delta/quarantine-numbers.ts'
 import { parseAppId } from './start-position.ts'
 
 /** Commits that are asked for at once, after the first one: mostly that is all that is looked for. */
@@ -42,11 +43,15 @@ export async function* commitsBackFrom(
   }
 }
 
-/** Does it move an offset of the pipeline, or say that it is the pipeline's? */
+/** Does it move an offset of the pipeline, put back what it had in quarantine, or say that it is the pipeline's? */
 export function isCommitOf(pipelineId: string, { actions, info }: HistoryCommit): boolean {
   return (
     info.operationParameters?.queryId === pipelineId ||
-    actions.some(action => 'txn' in action && parseAppId(pipelineId, action.txn.appId) !== null)
+    actions.some(
+      action =>
+        'txn' in action &&
+        (parseAppId(pipelineId, action.txn.appId) !== null || action.txn.appId === replaySeries(pipelineId)),
+    )
   )
 }
 

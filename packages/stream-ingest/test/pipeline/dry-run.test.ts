@@ -63,7 +63,12 @@ async function openScene(t: TestContext): Promise<Scene> {
   const lake = new MemoryObjectStore()
   const readOnly = new ReadOnlyStore(lake)
   const told: string[] = []
-  const names: IngestEventName[] = ['commit:attempted', 'commit:committed', 'file:written', 'checkpoint:written']
+  const names: IngestEventName[] = [
+    'commit:attempted',
+    'commit:committed',
+    'file:written',
+    'checkpoint:written',
+  ]
   for (const name of names) t.after(subscribe(name, () => told.push(name)))
   return {
     broker,
@@ -79,7 +84,9 @@ async function openScene(t: TestContext): Promise<Scene> {
 
 /** Three small commits of another pipeline, so that this one has everything still to read. */
 async function fillTable({ broker, lake }: Scene): Promise<void> {
-  const writer = new DeltaWriter(configOf(broker.bootstrapServers, { dryRun: false, group: 'other' }), { store: lake })
+  const writer = new DeltaWriter(configOf(broker.bootstrapServers, { dryRun: false, group: 'other' }), {
+    store: lake,
+  })
   for (const from of [100, 110, 120]) await writer.writeBatch(messages(from, from + 5, 1))
   await writer.close()
 }

@@ -46,7 +46,12 @@ interface Parts {
 }
 
 /** Of two pipelines, on one topic and one lake. */
-async function healthOf({ store, source, runtime = systemRuntime, kafka = '' }: Parts): Promise<HealthReport> {
+async function healthOf({
+  store,
+  source,
+  runtime = systemRuntime,
+  kafka = '',
+}: Parts): Promise<HealthReport> {
   const config = IngestConfig.parse(`
 kafka: { bootstrap_servers: "memory:9092", topic: t, consumer_group: g${kafka} }
 local: { path: /unused }
@@ -88,7 +93,12 @@ suite('the health of a processor', () => {
 
   test('is bad where the table may not be written', async () => {
     const store = new MemoryObjectStore()
-    const protocol = { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: [], writerFeatures: ['newer'] }
+    const protocol = {
+      minReaderVersion: 3,
+      minWriterVersion: 7,
+      readerFeatures: [],
+      writerFeatures: ['newer'],
+    }
     const metaData = {
       id: 'x',
       format: { provider: 'parquet', options: {} },
