@@ -5,9 +5,9 @@
  * @module
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { snappyDecompress } from '@platformatic/wasm-utils'
 import { type BatchPlace, batchTooLarge, corruptBatch } from './batch-place.ts'
-import { decompressLz4Frame, isWasmTrap } from './lz4-frame.ts'
+import { BlockDecoder, type SnappyBlock } from './block-decoder.ts'
+import { decompressLz4Frame } from './lz4-frame.ts'
 
 /** Index = the codec's number in the batch attributes (bits 0 to 2). */
 export const COMPRESSION_CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -23,11 +23,15 @@ const USUAL_RATIO = 5
 const XERIAL_MAGIC = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00)
 const XERIAL_HEADER_BYTES = 16
 
+/** For callers without a decoder of their own, who get copies. */
+const sharedDecoder = new BlockDecoder()
+
 /**
  * Decompresses the records section of one batch.
  *
  * @param input the section as it came; returned itself for `none`
  * @param maxBytes most bytes to return
+ * @param decoder whose memory may hold the result (`lz4`, `snappy`) until its next use; without one, nothing else holds it
  * @throws KafkaError `KAFKA_BATCH_TOO_LARGE` over the bound, `KAFKA_CORRUPT_BATCH` where the data is damaged
  */
 export function decompressRecords(
@@ -35,6 +39,7 @@ export function decompressRecords(
   input: Uint8Array,
   maxBytes: number,
   place: BatchPlace,
+  decoder?: BlockDecoder,
 ): Uint8Array {
   switch (codec) {
     case 'none':
@@ -45,11 +50,11 @@ export function decompressRecords(
     case 'zstd':
       return inflate(zstdDecompressSync, codec, input, maxBytes, place)
     case 'snappy':
-      return hasXerialMagic(input, 0)
-        ? decompressXerial(input, maxBytes, place)
-        : decompressSnappy(input, 0, input.length, maxBytes, place)
-    case 'lz4':
-      return decompressLz4Frame(input, maxBytes, place)
+    case 'lz4': {
+      const unpack = codec === 'lz4' ? decompressLz4Frame : decompressSnappy
+      const bytes = unpack(input, maxBytes, place, decoder ?? sharedDecoder)
+      return decoder === undefined ? bytes.slice() : bytes
+    }
   }
 }
 
@@ -74,44 +79,49 @@ function inflate(
   }
 }
 
-/**
- * One snappy block: an unsigned var-int with the uncompressed length, then elements. The declared length is what the
- * decoder allocates, so checking it first is the bound.
- */
+/** A block of its own, or in snappy-java's framing. */
 function decompressSnappy(
+  input: Uint8Array,
+  maxBytes: number,
+  place: BatchPlace,
+  decoder: BlockDecoder,
+): Uint8Array {
+  const blocks = hasXerialMagic(input, 0)
+    ? planXerial(input, maxBytes, place)
+    : [planSnappy(input, 0, input.length, maxBytes, place)]
+  const sizeBytes = blocks.reduce((sum, block) => sum + block.sizeBytes, 0)
+  const unpacked = decoder.unpackSnappy(input, blocks, sizeBytes)
+  if (unpacked.status !== 'unpacked') throw corruptBatch(place, 'snappy: bad element')
+  return unpacked.bytes
+}
+
+/**
+ * One snappy block: an unsigned var-int with the uncompressed length, then elements. The declared length is what is
+ * allocated, so checking it first is the bound.
+ */
+function planSnappy(
   input: Uint8Array,
   start: number,
   end: number,
   maxBytes: number,
   place: BatchPlace,
-): Uint8Array {
-  const declared = readSnappyLength(input, start, end)
-  if (declared < 0) throw corruptBatch(place, 'snappy: no length')
-  if (declared > maxBytes) throw batchTooLarge(place, maxBytes, `${declared} bytes`)
-  // An element of three bytes yields 64 at most: a longer claim cannot be met and would only cost the allocation.
-  if (declared > (end - start) * SNAPPY_EXPANSION_MAX) throw corruptBatch(place, 'snappy: impossible length')
-  try {
-    const output = snappyDecompress(asBuffer(input, start, end))
-    if (output.length !== declared) throw corruptBatch(place, 'snappy: length differs from the declared one')
-    return output
-  } catch (error) {
-    if (isWasmTrap(error)) throw corruptBatch(place, 'snappy: bad element', error)
-    throw error
+): SnappyBlock {
+  let sizeBytes = 0
+  let position = start
+  for (let shift = 0; ; shift += 7) {
+    if (position === end || shift > 28) throw corruptBatch(place, 'snappy: no length')
+    const byte = input[position++]!
+    sizeBytes += (byte & 0x7f) * 2 ** shift
+    if (byte < 0x80) break
   }
+  if (sizeBytes > 0xffffffff) throw corruptBatch(place, 'snappy: no length')
+  if (sizeBytes > maxBytes) throw batchTooLarge(place, maxBytes, `${sizeBytes} bytes`)
+  // An element of three bytes yields 64 at most: a longer claim cannot be met and would only cost the allocation.
+  if (sizeBytes > (end - start) * SNAPPY_EXPANSION_MAX) throw corruptBatch(place, 'snappy: impossible length')
+  return { start: position, end, sizeBytes }
 }
 
 const SNAPPY_EXPANSION_MAX = 22
-
-/** The declared length, or −1 where there is none. */
-function readSnappyLength(input: Uint8Array, start: number, end: number): number {
-  let length = 0
-  for (let index = 0; index < 5 && start + index < end; index++) {
-    const byte = input[start + index]!
-    length += (byte & 0x7f) * 2 ** (7 * index)
-    if (byte < 0x80) return length <= 0xffffffff ? length : -1
-  }
-  return -1
-}
 
 function hasXerialMagic(input: Uint8Array, at: number): boolean {
   if (input.length - at < XERIAL_HEADER_BYTES) return false
@@ -121,12 +131,11 @@ function hasXerialMagic(input: Uint8Array, at: number): boolean {
 /**
  * snappy-java's framing, which the Java producer writes: the 16-byte header, then blocks of
  * `[length: INT32 big-endian] [snappy block]`. Streams may be concatenated: a header may stand in a block's place.
- *
- * Two passes: the first adds up the declared lengths, so that the bound holds before anything is unpacked.
+ * The lengths add up before anything is unpacked, so that the bound holds.
  */
-function decompressXerial(input: Uint8Array, maxBytes: number, place: BatchPlace): Uint8Array {
+function planXerial(input: Uint8Array, maxBytes: number, place: BatchPlace): SnappyBlock[] {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
-  const blocks: [start: number, end: number][] = []
+  const blocks: SnappyBlock[] = []
   let total = 0
   for (let position = XERIAL_HEADER_BYTES; position < input.length; ) {
     if (hasXerialMagic(input, position)) {
@@ -134,28 +143,14 @@ function decompressXerial(input: Uint8Array, maxBytes: number, place: BatchPlace
       continue
     }
     if (input.length - position < 4) throw corruptBatch(place, 'snappy: truncated block length')
-    const size = view.getUint32(position)
     const start = position + 4
-    const end = start + size
+    const end = start + view.getUint32(position)
     if (end > input.length) throw corruptBatch(place, 'snappy: truncated block')
-    const declared = readSnappyLength(input, start, end)
-    if (declared < 0) throw corruptBatch(place, 'snappy: no length')
-    total += declared
+    const block = planSnappy(input, start, end, maxBytes, place)
+    total += block.sizeBytes
     if (total > maxBytes) throw batchTooLarge(place, maxBytes, `at least ${total} bytes`)
-    blocks.push([start, end])
+    blocks.push(block)
     position = end
   }
-  if (total > input.length * SNAPPY_EXPANSION_MAX) throw corruptBatch(place, 'snappy: impossible length')
-  const output = Buffer.allocUnsafe(total)
-  let written = 0
-  for (const [start, end] of blocks) {
-    const block = decompressSnappy(input, start, end, maxBytes, place)
-    output.set(block, written)
-    written += block.length
-  }
-  return output
-}
-
-function asBuffer(bytes: Uint8Array, start: number, end: number): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
+  return blocks
 }

@@ -11,8 +11,8 @@
  *
  * @module
  */
-import { lz4Decompress } from '@platformatic/wasm-utils'
 import { type BatchPlace, batchTooLarge, corruptBatch } from './batch-place.ts'
+import type { BlockDecoder, Lz4Block } from './block-decoder.ts'
 
 const MAGIC = 0x184d2204
 const VERSION = 0b01
@@ -21,47 +21,30 @@ const FLAG_CONTENT_SIZE = 0x08
 const FLAG_CONTENT_CHECKSUM = 0x04
 const FLAG_DICTIONARY = 0x01
 const STORED = 0x80000000
-const MATCH_MIN_BYTES = 4
 
 /**
  * Decompresses the one frame that `input` starts with.
+ * @returns a view of the decoder's memory
  * @throws KafkaError `KAFKA_BATCH_TOO_LARGE`, `KAFKA_CORRUPT_BATCH`
  */
-export function decompressLz4Frame(input: Uint8Array, maxBytes: number, place: BatchPlace): Uint8Array {
+export function decompressLz4Frame(
+  input: Uint8Array,
+  maxBytes: number,
+  place: BatchPlace,
+  decoder: BlockDecoder,
+): Uint8Array {
   const frame = planFrame(input, place)
-  // The decoder knows no bound, so the size is known before it runs: by the block count where that suffices, which is
-  // nearly always, else by walking the sequences without unpacking them.
-  if (frame.sizeMax > maxBytes) {
-    let size = 0
-    for (const block of frame.blocks) {
-      size += block.stored ? block.end - block.start : measureBlock(input, block.start, block.end, place)
-      if (size > maxBytes) throw batchTooLarge(place, maxBytes, `at least ${size} bytes`)
-    }
-  }
-  try {
-    return lz4Decompress(Buffer.from(input.buffer, input.byteOffset, frame.end))
-  } catch (error) {
-    if (isWasmTrap(error)) throw corruptBatch(place, 'lz4: bad block', error)
-    throw error
-  }
-}
-
-/** The WASM codecs answer damaged data with a trap (`WebAssembly.RuntimeError: unreachable`). */
-export function isWasmTrap(error: unknown): boolean {
-  return error instanceof Error && error.name === 'RuntimeError'
-}
-
-interface Block {
-  readonly start: number
-  readonly end: number
-  readonly stored: boolean
+  const unpacked = decoder.unpackLz4(input, frame.blocks, Math.min(frame.sizeMax, maxBytes))
+  if (unpacked.status === 'unpacked') return unpacked.bytes
+  if (unpacked.status === 'too-large' && frame.sizeMax > maxBytes)
+    throw batchTooLarge(place, maxBytes, 'more')
+  throw corruptBatch(place, 'lz4: bad block')
 }
 
 interface Frame {
-  readonly blocks: readonly Block[]
+  readonly blocks: readonly Lz4Block[]
   /** No frame of this shape unpacks to more. */
   readonly sizeMax: number
-  readonly end: number
 }
 
 function planFrame(input: Uint8Array, place: BatchPlace): Frame {
@@ -73,7 +56,7 @@ function planFrame(input: Uint8Array, place: BatchPlace): Frame {
   if (flags & FLAG_DICTIONARY) throw corruptBatch(place, 'lz4: needs a dictionary')
   const blockMaxBytes = 2 ** (8 + 2 * blockMaxCode)
   const checksumBytes = flags & FLAG_BLOCK_CHECKSUM ? 4 : 0
-  const blocks: Block[] = []
+  const blocks: Lz4Block[] = []
   let sizeMax = 0
   let position = 6 + (flags & FLAG_CONTENT_SIZE ? 8 : 0) + 1
   for (;;) {
@@ -87,52 +70,14 @@ function planFrame(input: Uint8Array, place: BatchPlace): Frame {
     if (size > blockMaxBytes || end + checksumBytes > input.length) {
       throw corruptBatch(place, 'lz4: truncated block')
     }
-    blocks.push({ start: position, end, stored })
+    blocks.push({ start: position, end, isStored: stored })
     sizeMax += stored ? size : Math.min(blockMaxBytes, size * EXPANSION_MAX)
     position = end + checksumBytes
   }
   if (flags & FLAG_CONTENT_CHECKSUM) position += 4
   if (position > input.length) throw corruptBatch(place, 'lz4: truncated checksum')
-  return { blocks, sizeMax, end: position }
+  return { blocks, sizeMax }
 }
 
 /** One more length byte adds 255 to a match: no byte of a block yields more. */
 const EXPANSION_MAX = 255
-
-/**
- * The uncompressed size of a block (lz4_Block_format.md), without unpacking.
- *
- * ```
- * Sequence => token [literalLength…] literals [matchOffset(2) [matchLength…]]     the last one ends after its literals
- * ```
- */
-function measureBlock(input: Uint8Array, start: number, end: number, place: BatchPlace): number {
-  let size = 0
-  let position = start
-  while (position < end) {
-    const token = input[position++]!
-    let literals = token >> 4
-    if (literals === 15) {
-      let byte = 255
-      while (byte === 255 && position < end) {
-        byte = input[position++]!
-        literals += byte
-      }
-    }
-    position += literals
-    size += literals
-    if (position === end) return size
-    position += 2
-    if (position > end) break
-    let match = (token & 15) + MATCH_MIN_BYTES
-    if ((token & 15) === 15) {
-      let byte = 255
-      while (byte === 255 && position < end) {
-        byte = input[position++]!
-        match += byte
-      }
-    }
-    size += match
-  }
-  throw corruptBatch(place, 'lz4: truncated sequence')
-}

@@ -166,6 +166,7 @@ export function readRecords(
     packed ? batch.subarray(BATCH_HEADER_BYTES) : batch,
     packed ? maxBytes : maxBytes + BATCH_HEADER_BYTES,
     place,
+    slab.decoder,
   )
   const start = packed ? 0 : BATCH_HEADER_BYTES
   if (header.recordCount * RECORD_MIN_BYTES > bytes.length - start) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BlockDecoder } from './block-decoder.ts'
 import { VarintReader } from './varint.ts'
 
 /** length, attributes, timestamp delta, offset delta, key length, value length, header count: one byte each. */
@@ -33,6 +34,12 @@ export class RecordSlab {
   headersStart = new Int32Array(CAPACITY_MIN)
   headerCount = new Int32Array(CAPACITY_MIN)
   recordEnd = new Int32Array(CAPACITY_MIN)
+  readonly decoder: BlockDecoder | undefined
+
+  /** @param decoder of this slab alone: batches are unpacked in its memory. Without one, views of `bytes` may be kept. */
+  constructor(decoder?: BlockDecoder) {
+    this.decoder = decoder
+  }
 
   /** Lets go of the bytes. */
   clear(): void {

@@ -8,6 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ProcessingConfig } from '../config/ingest-config.ts'
+import { BlockDecoder } from '../kafka/block-decoder.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readRecords } from '../kafka/record-batch.ts'
 import { RecordSlab } from '../kafka/record-slab.ts'
@@ -24,7 +25,7 @@ export function recordBatchMaxBytes({
 
 export class RecordQueue {
   /** The records of the batch that is being worked on; `index` is the next one. */
-  readonly slab: RecordSlab = new RecordSlab()
+  readonly slab: RecordSlab = new RecordSlab(new BlockDecoder())
   index = 0
   private chunks: SourceChunk[] = []
   private head = 0
