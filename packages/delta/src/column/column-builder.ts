@@ -21,6 +21,7 @@ import {
   NumberBuilder,
   nextCapacity,
 } from './primitive-builder.ts'
+import { SpareBuffer } from './spare-buffer.ts'
 
 export {
   BinaryBuilder,
@@ -37,6 +38,7 @@ export class ListBuilder extends ColumnBuilder {
   readonly type: ArrayType
   readonly element: ColumnBuilder
   private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
+  private readonly spareOffsets = new SpareBuffer<Int32Array>(Int32Array)
 
   /** @param element of the type's element; a new one by default */
   constructor(type: ArrayType, element: ColumnBuilder = createColumnBuilder(type.element)) {
@@ -76,8 +78,14 @@ export class ListBuilder extends ColumnBuilder {
   finish(): Column {
     assert(this.element.length === this.offsets[this.length]!, 'a list was not ended')
     const offsets = this.offsets.subarray(0, this.length + 1)
-    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
+    this.offsets = this.spareOffsets.take(nextCapacity(this.length) + 1)
     return { kind: 'list', type: this.type, offsets, element: this.element.finish(), ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind !== 'list') return
+    this.spareOffsets.give(column.offsets)
+    this.element.recycle(column.element)
   }
 
   private closeRow(): void {
@@ -92,6 +100,7 @@ export class MapBuilder extends ColumnBuilder {
   readonly key: ColumnBuilder
   readonly value: ColumnBuilder
   private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
+  private readonly spareOffsets = new SpareBuffer<Int32Array>(Int32Array)
 
   /** @param key of the type's key, as `value` is of its value; new ones by default */
   constructor(
@@ -137,7 +146,7 @@ export class MapBuilder extends ColumnBuilder {
 
   finish(): Column {
     const offsets = this.offsets.subarray(0, this.length + 1)
-    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
+    this.offsets = this.spareOffsets.take(nextCapacity(this.length) + 1)
     assert(
       this.key.length === offsets.at(-1)! && this.value.length === offsets.at(-1)!,
       'a map was not ended',
@@ -145,6 +154,13 @@ export class MapBuilder extends ColumnBuilder {
     const key = this.key.finish()
     const value = this.value.finish()
     return { kind: 'map', type: this.type, offsets, key, value, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind !== 'map') return
+    this.spareOffsets.give(column.offsets)
+    this.key.recycle(column.key)
+    this.value.recycle(column.value)
   }
 
   private closeRow(): void {
@@ -206,6 +222,11 @@ export class StructBuilder extends ColumnBuilder {
       return child.finish()
     })
     return { kind: 'struct', type: this.type, fields, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind !== 'struct') return
+    for (const [i, child] of column.fields.entries()) this.fields[i]?.recycle(child)
   }
 }
 
@@ -276,5 +297,13 @@ export class BatchBuilder {
     })
     this.rowCount = 0
     return { schema: this.schema, rowCount, columns }
+  }
+
+  /**
+   * Takes the buffers of a batch that {@link finish} gave out, and that nobody reads any more, for a later one. Of a
+   * batch under an earlier schema, those that still suit.
+   */
+  recycle(batch: ColumnBatch): void {
+    for (const [i, column] of batch.columns.entries()) this.columns[i]?.recycle(column)
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { Arena, type ArenaArray, type ArenaArrayType } from './arena.ts'
 import { countUnsetBits, isBitSet, sliceBits } from './bitmap.ts'
 import type { BinaryColumn, Column, ColumnBatch, ListColumn, MapColumn } from './column.ts'
 import { COLUMN_DATA_MAX_BYTES } from './primitive-builder.ts'
@@ -14,12 +15,20 @@ export type RowIndices = Int32Array | Uint32Array
 /** Below this a loop copies bytes faster than a call does. */
 const LOOP_COPY_MAX_BYTES = 48
 
-/** A column whose row `i` is row `indices[i]` of `column`. Shares no buffer with it. */
-export function gather(column: Column, indices: RowIndices): Column {
-  const base = { length: indices.length, ...gatherValidity(column, indices) }
+/**
+ * A column whose row `i` is row `indices[i]` of `column`. Shares no buffer with it.
+ * @param arena where its buffers are taken from
+ */
+export function gather(column: Column, indices: RowIndices, arena: Arena = new Arena()): Column {
+  const base = { length: indices.length, ...gatherValidity(column, indices, arena) }
   switch (column.kind) {
     case 'boolean':
-      return { ...base, kind: column.kind, type: column.type, values: gatherBits(column.values, indices) }
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        values: gatherBits(column.values, indices, arena),
+      }
     case 'int8':
     case 'int16':
     case 'int32':
@@ -29,46 +38,60 @@ export function gather(column: Column, indices: RowIndices): Column {
         ...base,
         kind: column.kind,
         type: column.type,
-        values: gatherNumbers(column.values, indices),
+        values: gatherNumbers(column.values, indices, arena),
       } as Column
     case 'int64':
-      return { ...base, kind: column.kind, type: column.type, values: gatherWords(column.values, indices, 1) }
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        values: gatherWords(column.values, indices, 1, arena),
+      }
     case 'decimal128':
-      return { ...base, kind: column.kind, type: column.type, values: gatherWords(column.values, indices, 2) }
+      return {
+        ...base,
+        kind: column.kind,
+        type: column.type,
+        values: gatherWords(column.values, indices, 2, arena),
+      }
     case 'binary':
-      return { ...base, kind: column.kind, type: column.type, ...gatherBytes(column, indices) }
+      return { ...base, kind: column.kind, type: column.type, ...gatherBytes(column, indices, arena) }
     case 'list': {
-      const { offsets, children } = gatherRanges(column, indices)
+      const { offsets, children } = gatherRanges(column, indices, arena)
       return {
         ...base,
         kind: column.kind,
         type: column.type,
         offsets,
-        element: gather(column.element, children),
+        element: gather(column.element, children, arena),
       }
     }
     case 'map': {
-      const { offsets, children } = gatherRanges(column, indices)
-      const key = gather(column.key, children)
+      const { offsets, children } = gatherRanges(column, indices, arena)
+      const key = gather(column.key, children, arena)
       return {
         ...base,
         kind: column.kind,
         type: column.type,
         offsets,
         key,
-        value: gather(column.value, children),
+        value: gather(column.value, children, arena),
       }
     }
     case 'struct': {
-      const fields = column.fields.map(child => gather(child, indices))
+      const fields = column.fields.map(child => gather(child, indices, arena))
       return { ...base, kind: column.kind, type: column.type, fields }
     }
   }
 }
 
 /** {@link gather} for every column of a batch. */
-export function gatherBatch(batch: ColumnBatch, indices: RowIndices): ColumnBatch {
-  const columns = batch.columns.map(column => gather(column, indices))
+export function gatherBatch(
+  batch: ColumnBatch,
+  indices: RowIndices,
+  arena: Arena = new Arena(),
+): ColumnBatch {
+  const columns = batch.columns.map(column => gather(column, indices, arena))
   return { schema: batch.schema, rowCount: indices.length, columns }
 }
 
@@ -103,15 +126,16 @@ export function sliceBatch(batch: ColumnBatch, from: number, to: number): Column
 function gatherValidity(
   column: Column,
   indices: RowIndices,
+  arena: Arena,
 ): { nullCount: number; validity: Uint8Array | null } {
   if (column.nullCount === 0 || column.validity === null) return { nullCount: 0, validity: null }
-  const validity = gatherBits(column.validity, indices)
+  const validity = gatherBits(column.validity, indices, arena)
   const nullCount = countUnsetBits(validity, 0, indices.length)
   return { nullCount, validity: nullCount === 0 ? null : validity }
 }
 
-function gatherBits(bits: Uint8Array, indices: RowIndices): Uint8Array {
-  const gathered = new Uint8Array((indices.length + 7) >> 3)
+function gatherBits(bits: Uint8Array, indices: RowIndices, arena: Arena): Uint8Array {
+  const gathered = arena.take(Uint8Array, (indices.length + 7) >> 3).fill(0)
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i]!
     gathered[i >> 3]! |= ((bits[index >> 3]! >> (index & 7)) & 1) << (i & 7)
@@ -122,17 +146,18 @@ function gatherBits(bits: Uint8Array, indices: RowIndices): Uint8Array {
 function gatherNumbers<T extends Int8Array | Int16Array | Int32Array | Float32Array | Float64Array>(
   values: T,
   indices: RowIndices,
+  arena: Arena,
 ): T {
-  const gathered = new (values.constructor as new (length: number) => T)(indices.length)
+  const gathered = arena.take(values.constructor as unknown as ArenaArrayType<T & ArenaArray>, indices.length)
   for (let i = 0; i < indices.length; i++) gathered[i] = values[indices[i]!]!
   return gathered
 }
 
 /** Rows of `words` 64-bit words each, copied as halves so that no BigInt is made. */
-function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2): BigInt64Array {
-  const gathered = new BigInt64Array(indices.length * words)
+function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2, arena: Arena): BigInt64Array {
+  const gathered = arena.take(BigInt64Array, indices.length * words)
   const source = new Int32Array(values.buffer, values.byteOffset, values.length * 2)
-  const target = new Int32Array(gathered.buffer)
+  const target = new Int32Array(gathered.buffer, gathered.byteOffset, gathered.length * 2)
   const halves = words * 2
   for (let i = 0, to = 0; i < indices.length; i++) {
     const from = indices[i]! * halves
@@ -141,9 +166,13 @@ function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2): 
   return gathered
 }
 
-function gatherBytes(column: BinaryColumn, indices: RowIndices): { offsets: Int32Array; data: Uint8Array } {
-  const offsets = gatherOffsets(column, indices)
-  const data = new Uint8Array(offsets[indices.length]!)
+function gatherBytes(
+  column: BinaryColumn,
+  indices: RowIndices,
+  arena: Arena,
+): { offsets: Int32Array; data: Uint8Array } {
+  const offsets = gatherOffsets(column, indices, arena)
+  const data = arena.take(Uint8Array, offsets[indices.length]!)
   for (let i = 0; i < indices.length; i++) {
     let to = offsets[i]!
     const size = offsets[i + 1]! - to
@@ -158,9 +187,10 @@ function gatherBytes(column: BinaryColumn, indices: RowIndices): { offsets: Int3
 function gatherRanges(
   column: ListColumn | MapColumn,
   indices: RowIndices,
+  arena: Arena,
 ): { offsets: Int32Array; children: Int32Array } {
-  const offsets = gatherOffsets(column, indices)
-  const children = new Int32Array(offsets[indices.length]!)
+  const offsets = gatherOffsets(column, indices, arena)
+  const children = arena.take(Int32Array, offsets[indices.length]!)
   for (let i = 0; i < indices.length; i++) {
     let child = column.offsets[indices[i]!]!
     for (let to = offsets[i]!; to < offsets[i + 1]!; to++) children[to] = child++
@@ -169,8 +199,13 @@ function gatherRanges(
 }
 
 /** Under a null the range becomes empty, whatever it was. */
-function gatherOffsets(column: BinaryColumn | ListColumn | MapColumn, indices: RowIndices): Int32Array {
-  const offsets = new Int32Array(indices.length + 1)
+function gatherOffsets(
+  column: BinaryColumn | ListColumn | MapColumn,
+  indices: RowIndices,
+  arena: Arena,
+): Int32Array {
+  const offsets = arena.take(Int32Array, indices.length + 1)
+  offsets[0] = 0
   const { validity } = column
   let end = 0
   for (let i = 0; i < indices.length; i++) {

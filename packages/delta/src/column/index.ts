@@ -4,10 +4,12 @@
  * @module
  */
 export * from './append-value.ts'
+export { Arena } from './arena.ts'
 export * from './bitmap.ts'
 export * from './cast.ts'
 export * from './column.ts'
 export * from './column-builder.ts'
 export * from './evolve-builder.ts'
 export * from './gather.ts'
+export { SpareBuffer } from './spare-buffer.ts'
 export * from './value.ts'

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import type { DataType, DecimalType, PrimitiveType } from '../schema.ts'
 import { type Column, columnKindOf } from './column.ts'
+import { SpareBuffer } from './spare-buffer.ts'
 
 /** Capacity of a builder that is empty. */
 export const INITIAL_ROWS = 1024
@@ -34,6 +35,8 @@ export abstract class ColumnBuilder {
   abstract appendNull(): void
   /** The rows as a column; the builder is empty afterwards and owns none of the column's buffers. */
   abstract finish(): Column
+  /** Takes the buffers of a column that {@link finish} gave out, and that nobody reads any more, for a later one. */
+  abstract recycle(column: Column): void
 
   isNullAt(index: number): boolean {
     return this.validity !== null && ((this.validity[index >> 3]! >> (index & 7)) & 1) === 0
@@ -107,6 +110,7 @@ export abstract class ColumnBuilder {
 export class BooleanBuilder extends ColumnBuilder {
   readonly type: PrimitiveType
   private values: Uint8Array = new Uint8Array(INITIAL_ROWS >> 3)
+  private readonly spare = new SpareBuffer<Uint8Array>(Uint8Array)
 
   constructor(type: PrimitiveType) {
     super()
@@ -141,8 +145,12 @@ export class BooleanBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, (this.length + 7) >> 3)
-    this.values = new Uint8Array((nextCapacity(this.length) + 7) >> 3)
+    this.values = this.spare.take((nextCapacity(this.length) + 7) >> 3)
     return { kind: 'boolean', type: this.type, values, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind === 'boolean') this.spare.give(column.values)
   }
 }
 
@@ -150,7 +158,8 @@ export class BooleanBuilder extends ColumnBuilder {
 export class NumberBuilder extends ColumnBuilder {
   readonly type: PrimitiveType
   readonly kind: 'int8' | 'int16' | 'int32' | 'float32' | 'float64'
-  private values: Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
+  private values: Numbers
+  private readonly spare: SpareBuffer<Numbers>
 
   constructor(type: PrimitiveType) {
     super()
@@ -160,7 +169,8 @@ export class NumberBuilder extends ColumnBuilder {
     )
     this.type = type
     this.kind = kind
-    this.values = newNumbers(kind, INITIAL_ROWS)
+    this.spare = new SpareBuffer<Numbers>(NUMBER_ARRAYS[kind])
+    this.values = this.spare.take(INITIAL_ROWS)
   }
 
   get sizeBytes(): number {
@@ -190,12 +200,16 @@ export class NumberBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length)
-    this.values = newNumbers(this.kind, nextCapacity(this.length))
+    this.values = this.spare.take(nextCapacity(this.length))
     return { kind: this.kind, type: this.type, values, ...this.takeValidity() } as Column
   }
 
+  recycle(column: Column): void {
+    if (column.kind === this.kind) this.spare.give(column.values as Numbers)
+  }
+
   private grow(): void {
-    const larger = newNumbers(this.kind, this.values.length * 2)
+    const larger = new NUMBER_ARRAYS[this.kind](this.values.length * 2)
     larger.set(this.values)
     this.values = larger
   }
@@ -206,6 +220,7 @@ export class Int64Builder extends ColumnBuilder {
   readonly type: PrimitiveType
   private values: BigInt64Array = new BigInt64Array(INITIAL_ROWS)
   private halves: Int32Array = new Int32Array(this.values.buffer)
+  private readonly spare = new SpareBuffer<BigInt64Array>(BigInt64Array)
 
   constructor(type: PrimitiveType) {
     super()
@@ -258,9 +273,13 @@ export class Int64Builder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length)
-    this.values = new BigInt64Array(nextCapacity(this.length))
+    this.values = this.spare.take(nextCapacity(this.length))
     this.halves = new Int32Array(this.values.buffer)
     return { kind: 'int64', type: this.type, values, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind === 'int64') this.spare.give(column.values)
   }
 
   private grow(): void {
@@ -275,6 +294,7 @@ export class DecimalBuilder extends ColumnBuilder {
   readonly type: DecimalType
   private values: BigInt64Array = new BigInt64Array(INITIAL_ROWS * 2)
   private words: Int32Array = new Int32Array(this.values.buffer)
+  private readonly spare = new SpareBuffer<BigInt64Array>(BigInt64Array)
 
   constructor(type: DecimalType) {
     super()
@@ -328,9 +348,13 @@ export class DecimalBuilder extends ColumnBuilder {
 
   finish(): Column {
     const values = this.values.subarray(0, this.length * 2)
-    this.values = new BigInt64Array(nextCapacity(this.length) * 2)
+    this.values = this.spare.take(nextCapacity(this.length) * 2)
     this.words = new Int32Array(this.values.buffer)
     return { kind: 'decimal128', type: this.type, values, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind === 'decimal128') this.spare.give(column.values)
   }
 
   private grow(): void {
@@ -348,6 +372,8 @@ export class BinaryBuilder extends ColumnBuilder {
   /** The bytes of all rows; a scanner may write behind `dataEnd` itself after `ensure`, then call `appendWritten`. */
   data: Uint8Array = new Uint8Array(INITIAL_ROWS * 16)
   dataEnd = 0
+  private readonly spareOffsets = new SpareBuffer<Int32Array>(Int32Array)
+  private readonly spareData = new SpareBuffer<Uint8Array>(Uint8Array)
 
   constructor(type: PrimitiveType) {
     super()
@@ -419,10 +445,16 @@ export class BinaryBuilder extends ColumnBuilder {
   finish(): Column {
     const offsets = this.offsets.subarray(0, this.length + 1)
     const data = this.data.subarray(0, this.dataEnd)
-    this.offsets = new Int32Array(nextCapacity(this.length) + 1)
-    this.data = new Uint8Array(Math.min(COLUMN_DATA_MAX_BYTES, nextCapacity(this.dataEnd)))
+    this.offsets = this.spareOffsets.take(nextCapacity(this.length) + 1)
+    this.data = this.spareData.take(Math.min(COLUMN_DATA_MAX_BYTES, nextCapacity(this.dataEnd)))
     this.dataEnd = 0
     return { kind: 'binary', type: this.type, offsets, data, ...this.takeValidity() }
+  }
+
+  recycle(column: Column): void {
+    if (column.kind !== 'binary') return
+    this.spareOffsets.give(column.offsets)
+    this.spareData.give(column.data)
   }
 
   private closeRow(): void {
@@ -446,20 +478,12 @@ export function grownOffsets(offsets: Int32Array): Int32Array {
   return larger
 }
 
-function newNumbers(
-  kind: NumberBuilder['kind'],
-  rows: number,
-): Int8Array | Int16Array | Int32Array | Float32Array | Float64Array {
-  switch (kind) {
-    case 'int8':
-      return new Int8Array(rows)
-    case 'int16':
-      return new Int16Array(rows)
-    case 'int32':
-      return new Int32Array(rows)
-    case 'float32':
-      return new Float32Array(rows)
-    case 'float64':
-      return new Float64Array(rows)
-  }
-}
+type Numbers = Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
+
+const NUMBER_ARRAYS = {
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+} as const

@@ -7,6 +7,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { Arena } from '../column/arena.ts'
 import { type Bounds, boundsOf, mergeBounds } from './bounds.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { PageCompressor } from './compression.ts'
@@ -73,6 +74,7 @@ export interface ChunkSummary {
 export class ChunkScratch {
   readonly page = new ByteWriter()
   readonly thrift = new ThriftWriter()
+  readonly arena = new Arena()
 }
 
 interface PageRange {
@@ -86,7 +88,8 @@ export function writeColumnChunk(
   options: ChunkOptions,
   scratch: ChunkScratch,
 ): ChunkSummary {
-  const encoded = options.dictionary ? encodeDictionary(data.values) : null
+  scratch.arena.reset()
+  const encoded = options.dictionary ? encodeDictionary(data.values, scratch.arena) : null
   const chunkStart = sink.position
   let uncompressedSizeBytes = 0
   if (encoded !== null) {

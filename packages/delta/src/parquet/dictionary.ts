@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Arena } from '../column/arena.ts'
 import { type ByteArrays, type PhysicalValues, plainSizeBytes, takeValues } from './physical-values.ts'
 import { bitWidthOf } from './rle.ts'
 
@@ -30,10 +31,13 @@ export interface DictionaryEncoded {
   readonly bitWidth: number
 }
 
-/** Null where a dictionary would be too large or save nothing. */
-export function encodeDictionary(values: PhysicalValues): DictionaryEncoded | null {
+/**
+ * Null where a dictionary would be too large or save nothing.
+ * @param arena where the codes are taken from, and what else is needed meanwhile
+ */
+export function encodeDictionary(values: PhysicalValues, arena: Arena): DictionaryEncoded | null {
   if (values.type === 'BOOLEAN' || values.count < 2) return null
-  const found = findDistinct(values)
+  const found = findDistinct(values, arena)
   if (found === null) return null
   const dictionary = takeValues(values, found.positions)
   const bitWidth = bitWidthOf(found.positions.length - 1)
@@ -48,39 +52,41 @@ interface Distinct {
   readonly codes: Int32Array
 }
 
-function findDistinct(values: Exclude<PhysicalValues, { type: 'BOOLEAN' }>): Distinct | null {
+function findDistinct(values: Exclude<PhysicalValues, { type: 'BOOLEAN' }>, arena: Arena): Distinct | null {
   switch (values.type) {
     case 'INT32':
-      return distinctWords(values.words, values.count)
+      return distinctWords(values.words, values.count, arena)
     case 'INT64':
-      return distinctWordPairs(values.words, values.count)
+      return distinctWordPairs(values.words, values.count, arena)
     // By their bits, so that every NaN and both zeros come back as they were.
     case 'FLOAT':
       return distinctWords(
         new Int32Array(values.numbers.buffer, values.numbers.byteOffset, values.count),
         values.count,
+        arena,
       )
     case 'DOUBLE':
       return distinctWordPairs(
         new Int32Array(values.numbers.buffer, values.numbers.byteOffset, values.count * 2),
         values.count,
+        arena,
       )
     case 'BYTE_ARRAY':
-      return distinctByteArrays(values)
+      return distinctByteArrays(values, arena)
     case 'FIXED_LEN_BYTE_ARRAY': {
       const { count, width, bytes } = values
       const starts = Int32Array.from({ length: count }, (_, i) => i * width)
       const ends = starts.map(start => start + width)
-      return distinctByteArrays({ type: 'BYTE_ARRAY', count, data: bytes, starts, ends })
+      return distinctByteArrays({ type: 'BYTE_ARRAY', count, data: bytes, starts, ends }, arena)
     }
   }
 }
 
 /** Open addressing; a slot holds a code + 1, or 0. */
-function newTable(count: number): Int32Array {
+function newTable(count: number, arena: Arena): Int32Array {
   let capacity = 64
   while (capacity < 2 * Math.min(count, DICTIONARY_ENTRIES_MAX)) capacity *= 2
-  return new Int32Array(capacity)
+  return arena.take(Int32Array, capacity).fill(0)
 }
 
 function isNotWorthIt(rows: number, distinctCount: number): boolean {
@@ -90,11 +96,11 @@ function isNotWorthIt(rows: number, distinctCount: number): boolean {
   return false
 }
 
-function distinctWords(words: Int32Array, count: number): Distinct | null {
-  const table = newTable(count)
+function distinctWords(words: Int32Array, count: number, arena: Arena): Distinct | null {
+  const table = newTable(count, arena)
   const mask = table.length - 1
-  const codes = new Int32Array(count)
-  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const codes = arena.take(Int32Array, count)
+  const positions = arena.take(Int32Array, Math.min(count, DICTIONARY_ENTRIES_MAX))
   const entriesMax = Math.min(positions.length, DICTIONARY_SIZE_MAX_BYTES / 4)
   let entryCount = 0
   for (let i = 0; i < count; i++) {
@@ -121,11 +127,11 @@ function distinctWords(words: Int32Array, count: number): Distinct | null {
   return { positions: positions.subarray(0, entryCount), codes }
 }
 
-function distinctWordPairs(words: Int32Array, count: number): Distinct | null {
-  const table = newTable(count)
+function distinctWordPairs(words: Int32Array, count: number, arena: Arena): Distinct | null {
+  const table = newTable(count, arena)
   const mask = table.length - 1
-  const codes = new Int32Array(count)
-  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const codes = arena.take(Int32Array, count)
+  const positions = arena.take(Int32Array, Math.min(count, DICTIONARY_ENTRIES_MAX))
   const entriesMax = Math.min(positions.length, DICTIONARY_SIZE_MAX_BYTES / 8)
   let entryCount = 0
   for (let i = 0; i < count; i++) {
@@ -154,12 +160,12 @@ function distinctWordPairs(words: Int32Array, count: number): Distinct | null {
   return { positions: positions.subarray(0, entryCount), codes }
 }
 
-function distinctByteArrays(values: ByteArrays): Distinct | null {
+function distinctByteArrays(values: ByteArrays, arena: Arena): Distinct | null {
   const { count, data, starts, ends } = values
-  const table = newTable(count)
+  const table = newTable(count, arena)
   const mask = table.length - 1
-  const codes = new Int32Array(count)
-  const positions = new Int32Array(Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const codes = arena.take(Int32Array, count)
+  const positions = arena.take(Int32Array, Math.min(count, DICTIONARY_ENTRIES_MAX))
   let entryCount = 0
   let sizeBytes = 0
   for (let i = 0; i < count; i++) {

@@ -39,12 +39,21 @@ const NOTHING = new Uint8Array(0)
  */
 export function createParquetEncoder(): ParquetEncoder {
   assert(endianness() === 'LE', 'columns and Parquet are little-endian, this machine is not')
-  return { encode, createFileWriter: (schema, options) => new FileWriter(schema, options) }
+  // A chunk is written in one go, so that files which are written at the same time can share it.
+  const scratch = new ChunkScratch()
+  return {
+    encode: (batch, options) => encode(batch, options, scratch),
+    createFileWriter: (schema, options) => new FileWriter(schema, options, scratch),
+  }
 }
 
-const encode: ParquetEncoder['encode'] = (batch, options) => {
+function encode(
+  batch: ColumnBatch,
+  options: ParquetEncodeOptions,
+  scratch: ChunkScratch,
+): ReturnType<ParquetEncoder['encode']> {
   assert(batch.rowCount > 0, 'a Parquet file without rows is not written')
-  const file = new FileWriter(batch.schema, options)
+  const file = new FileWriter(batch.schema, options, scratch)
   const groupRows = planRowGroupRows(batch, options.rowGroupRows ?? ROW_GROUP_ROWS)
   for (let from = 0; from < batch.rowCount; from += groupRows) {
     const to = Math.min(from + groupRows, batch.rowCount)
@@ -58,11 +67,12 @@ class FileWriter implements ParquetFileWriter {
   readonly #schema: ParquetSchema
   readonly #codec: ParquetCodec
   readonly #chunkOptions: ChunkOptions
-  readonly #scratch = new ChunkScratch()
+  readonly #scratch: ChunkScratch
   readonly #sink = new PartSink()
   readonly #rowGroups: RowGroupSummary[] = []
 
-  constructor(schema: StructType, options: ParquetEncodeOptions) {
+  constructor(schema: StructType, options: ParquetEncodeOptions, scratch: ChunkScratch) {
+    this.#scratch = scratch
     this.#schema = planParquetSchema(schema, options.fieldIds)
     this.#codec = options.codec
     this.#chunkOptions = {

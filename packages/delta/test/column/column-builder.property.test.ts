@@ -7,13 +7,20 @@ import {
   type BinaryBuilder,
   batchRow,
   type Column,
+  type ColumnBatch,
   createColumnBuilder,
   type ListBuilder,
   MapBuilder,
   StructBuilder,
 } from '../../src/column/index.ts'
-import { type DataType, field, struct } from '../../src/schema.ts'
-import { arbitraryBatchCase, arbitrarySchema, arbitraryType, arbitraryValue } from './arbitrary-batch.ts'
+import { type DataType, field, primitive, struct } from '../../src/schema.ts'
+import {
+  arbitraryBatchCase,
+  arbitrarySchema,
+  arbitraryType,
+  arbitraryValue,
+  type Row,
+} from './arbitrary-batch.ts'
 
 describe('column builders against a plain-array model', () => {
   test('rows come out as they went in, bad rows leave no trace, however far each got', () => {
@@ -115,6 +122,46 @@ describe('column builders against a plain-array model', () => {
       ),
       { numRuns: 100 },
     )
+  })
+
+  test('a batch in the buffers of one that was done with has its own rows only', () => {
+    fc.assert(
+      fc.property(
+        arbitraryBatchCase({ rowsMax: 60 }).chain(({ schema, rows }) =>
+          fc.tuple(fc.constant(schema), fc.constant(rows), fc.nat(60), fc.nat(60)),
+        ),
+        ([schema, rows, firstCount, laterCount]) => {
+          const builder = new BatchBuilder(schema)
+          const first = fill(builder, rows.slice(0, firstCount))
+          const second = fill(builder, rows)
+          builder.recycle(first)
+          const third = fill(builder, rows.slice(laterCount))
+          const fourth = fill(builder, rows.toReversed())
+          assert.deepEqual(allRows(second), rows)
+          assert.deepEqual(allRows(third), rows.slice(laterCount))
+          assert.deepEqual(allRows(fourth), rows.toReversed())
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  test('the buffers of a batch that was done with are used again', () => {
+    const builder = new BatchBuilder(
+      struct([field('id', primitive('long')), field('name', primitive('string'))]),
+    )
+    const rows = [{ id: 1n, name: 'a' }]
+    const buffers = (batch: ColumnBatch): unknown[] =>
+      batch.columns.map(column => {
+        assert(column.kind === 'int64' || column.kind === 'binary')
+        return column.kind === 'int64' ? column.values.buffer : column.data.buffer
+      })
+    const first = fill(builder, rows)
+    builder.recycle(first)
+    fill(builder, rows)
+    const [numbers, texts] = buffers(fill(builder, rows))
+    assert.equal(numbers, buffers(first)[0])
+    assert.equal(texts, buffers(first)[1])
   })
 
   test('every kind grows past its first capacity, with the first null at any row', () => {
@@ -296,4 +343,16 @@ function assertConsistent(column: Column): void {
     default:
       assert.equal(column.values.length, column.length)
   }
+}
+
+function fill(builder: BatchBuilder, rows: readonly Row[]): ColumnBatch {
+  for (const row of rows) {
+    appendFields(builder.schema.fields, builder.columns, row)
+    builder.endRow()
+  }
+  return builder.finish()
+}
+
+function allRows(batch: ColumnBatch): Row[] {
+  return Array.from({ length: batch.rowCount }, (_, i) => batchRow(batch, i))
 }

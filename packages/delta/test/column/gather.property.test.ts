@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { batchRow, countUnsetBits, gatherBatch, sliceBatch, sliceBits } from '../../src/column/index.ts'
+import {
+  Arena,
+  batchRow,
+  countUnsetBits,
+  gatherBatch,
+  sliceBatch,
+  sliceBits,
+} from '../../src/column/index.ts'
 import { arbitraryBatchCase, batchOf } from './arbitrary-batch.ts'
 
 describe('gather and slice', () => {
@@ -16,7 +23,7 @@ describe('gather and slice', () => {
           const from = a % rows.length
           const to = from + 1 + (b % (rows.length - from))
           const indices = Int32Array.from(picks, pick => pick % (to - from))
-          const batch = gatherBatch(sliceBatch(batchOf(schema, rows), from, to), indices)
+          const batch = gatherBatch(sliceBatch(batchOf(schema, rows), from, to), indices, usedArena())
           assert.equal(batch.rowCount, indices.length)
           assert.deepEqual(
             Array.from(indices, (_, i) => batchRow(batch, i)),
@@ -97,3 +104,11 @@ describe('bitmaps', () => {
     )
   })
 })
+
+/** What was in it before must not show. */
+function usedArena(): Arena {
+  const arena = new Arena()
+  arena.take(Uint8Array, 1 << 16).fill(0xab)
+  arena.reset()
+  return arena
+}

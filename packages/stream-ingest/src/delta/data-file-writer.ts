@@ -16,7 +16,7 @@ import {
   struct,
   uploadDataFile,
 } from '@stream-ingest/delta'
-import { type ColumnBatch, castBatch, gatherBatch, sliceBatch } from '@stream-ingest/delta/column'
+import { Arena, type ColumnBatch, castBatch, gatherBatch, sliceBatch } from '@stream-ingest/delta/column'
 import type { RowPlan } from './table-fit.ts'
 
 /** Files that may be on their way to the store at once; each holds its encoded bytes until it is there. */
@@ -60,6 +60,8 @@ export class DataFileWriter {
   private readonly encoder: ParquetEncoder
   private readonly runtime: Runtime
   private readonly layout: DataFileLayout
+  /** Those that no epoch is being encoded with. */
+  private readonly arenas: Arena[] = []
   /** Encoded bytes per byte of columns, as last seen: tells when a file is large enough. */
   #encodedRatio = 0.5
 
@@ -103,11 +105,23 @@ export class DataFileWriter {
 
   /** Encodes without writing anything, file by file. */
   *encode(epoch: EpochRows, plan: RowPlan): Generator<EncodedDataFile> {
+    const arena = this.arenas.pop() ?? new Arena()
+    try {
+      yield* this.encodeWith(arena, epoch, plan)
+    } finally {
+      arena.reset()
+      this.arenas.push(arena)
+    }
+  }
+
+  private *encodeWith(arena: Arena, epoch: EpochRows, plan: RowPlan): Generator<EncodedDataFile> {
     const data = this.dataColumns(epoch.batch, plan)
     let columnBytes = 0
     let encodedBytes = 0
     for (const { partitionValues, rows } of epoch.partitions) {
-      const part = rows === null ? data : gatherBatch(data, rows)
+      // The files of the partition before are encoded, in memory of their own.
+      arena.reset()
+      const part = rows === null ? data : gatherBatch(data, rows, arena)
       assert(part.rowCount > 0)
       const partBytes = batchSizeBytes(part)
       const fileCount = Math.max(

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { SpareBuffer } from '@stream-ingest/delta/column'
 import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { BadRecordReason } from '../decode/decoder.ts'
@@ -76,7 +77,8 @@ export class Epoch {
   private readonly onNullValue: ProcessingConfig['onNullValue']
   private readonly tablePartitionsMax: number
   private readonly askRules: AskMergeRules | null
-  private partitionIds = new Int32Array(INITIAL_ROWS)
+  private partitionIds: Int32Array = new Int32Array(INITIAL_ROWS)
+  private readonly sparePartitionIds = new SpareBuffer<Int32Array>(Int32Array)
   private ranges = new Map<TopicPartition, EpochRange>()
   private counts: EpochCounts = emptyCounts()
   private startedAtMs: number | null = null
@@ -236,11 +238,17 @@ export class Epoch {
     }
     this.newestRecordMs = NO_TIMESTAMP
     this.quarantine = null
-    this.partitionIds = new Int32Array(INITIAL_ROWS)
+    this.partitionIds = this.sparePartitionIds.take(Math.max(INITIAL_ROWS, rows))
     this.ranges = new Map()
     this.counts = emptyCounts()
     this.startedAtMs = null
     return taken
+  }
+
+  /** Takes the buffers of a cut that is in the table, and that nobody reads any more, for a later one. */
+  recycle(cut: EpochCut): void {
+    this.rows.recycle(cut.batch)
+    this.sparePartitionIds.give(cut.partitionIds)
   }
 
   /** Forgets all of it and goes on under this layout. */

@@ -91,6 +91,11 @@ export class MergingRows {
     return { batch: this.builder.finish(), schemaChanges: merge.changes }
   }
 
+  /** Takes the buffers of rows that were taken out, and that nobody reads any more. */
+  recycle(batch: ColumnBatch): void {
+    this.builder.recycle(batch)
+  }
+
   private appendEvolved(
     view: RecordView,
     index: number,

@@ -393,7 +393,7 @@ export class Pipeline {
       if (outcome === 'dropped') {
         this.badLimits.takeBack(cut.counts)
         await this.restartFromTable()
-      }
+      } else this.epoch.recycle(cut)
       return outcome
     } finally {
       this.inFlight = null
