@@ -22,12 +22,12 @@ export class SpareBuffer<T extends ArenaArray> {
     if (view.byteOffset === 0) this.buffer = new this.type(view.buffer)
   }
 
-  /** At least `length` elements, with anything in them. */
+  /** A buffer of about `length` elements, with anything in them: what held the last batch mostly holds the next one. */
   take(length: number): T {
     const { buffer } = this
     this.buffer = null
-    if (buffer !== null && buffer.length >= length && buffer.length <= length * REUSE_FACTOR_MAX)
-      return buffer
-    return new this.type(length)
+    const enough = length - (length >> 3)
+    const suits = buffer !== null && buffer.length >= enough && buffer.length <= length * REUSE_FACTOR_MAX
+    return suits ? buffer : new this.type(length)
   }
 }
