@@ -10,28 +10,16 @@
 import { spawnSync } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build, type Plugin } from 'esbuild'
+import { build } from 'esbuild'
 import { type Zippable, zipSync } from 'fflate'
+import { bundleOptions, ROOT } from './bundle.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ENTRY = join(ROOT, 'packages/stream-ingest/src/lambda/main.ts')
 /** Zip entries have a date; one that stays makes the same input the same zip. */
 const ZIP_DATE = new Date(1_980, 0, 2)
 const IMPORTS_TIMED = 5
-
-/** Stands in for the validator: the library's clients would call it, and none is in the bundle. */
-const NO_VALIDATION = `
-export class Ajv2020 {
-  addKeyword() {}
-  compile() {
-    return () => {
-      throw new Error('clients of the Kafka library are not in the bundle')
-    }
-  }
-}
-`
 
 const { values } = parseArgs({
   options: {
@@ -45,28 +33,10 @@ await rm(out, { recursive: true, force: true })
 await mkdir(out, { recursive: true })
 const bundle = join(out, 'index.mjs')
 await build({
-  absWorkingDir: ROOT,
+  ...bundleOptions(),
   entryPoints: [ENTRY],
   outfile: bundle,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node22',
-  conditions: ['source'],
-  mainFields: ['module', 'main'],
   minify: true,
-  sourcemap: true,
-  sourcesContent: false,
-  // The other one reads its WASM from a file beside it.
-  alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
-  plugins: [transportAlone()],
-  // A native package, which is used where it is installed.
-  external: ['@node-rs/crc32'],
-  banner: {
-    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-  },
-  legalComments: 'none',
-  logLevel: 'warning',
 })
 const code = await readFile(bundle)
 const files: Zippable = { 'index.mjs': [code, { level: 9, mtime: ZIP_DATE }] }
@@ -82,38 +52,6 @@ print(`${join(out, 'lambda.zip')}  ${megabytes(zip.length)}`)
 if (!values['no-timing']) {
   const times = importTimesMs().map(ms => `${ms} ms`)
   print(`import  ${times.join('  ')}`)
-}
-
-/**
- * Of the Kafka library only the transport and the protocol are used. Its index loads its clients and registries too, which
- * compile dozens of schemas; declared as modules without side effects, those fall away. What is left of them compiles the
- * schema of a client's options, and of schemas themselves: a fifth of the time that the import of the bundle takes.
- */
-function transportAlone(): Plugin {
-  const isPure = { sideEffects: false }
-  return {
-    name: 'transport-alone',
-    setup(bundler) {
-      bundler.onResolve({ filter: /^ajv\/dist\/2020\.js$/ }, ({ path }) => ({
-        path,
-        namespace: 'no-validation',
-      }))
-      bundler.onLoad({ filter: /./, namespace: 'no-validation' }, () => ({ contents: NO_VALIDATION }))
-      bundler.onResolve({ filter: /./ }, async ({ path, pluginData, ...rest }) => {
-        const isOurs = path === '@platformatic/kafka' || rest.importer.includes('/@platformatic/kafka/dist/')
-        if (!isOurs || pluginData?.isResolved === true) return undefined
-        const { kind, importer, namespace, resolveDir } = rest
-        const found = await bundler.resolve(path, {
-          kind,
-          importer,
-          namespace,
-          resolveDir,
-          pluginData: { isResolved: true },
-        })
-        return found.path.includes('/@platformatic/kafka/dist/') ? { ...found, ...isPure } : found
-      })
-    },
-  }
 }
 
 /** In processes of their own, with a configuration to load, sorted. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command-line entry. Inside the repository it runs the TypeScript sources; an installed package runs `dist`.
+// The command-line entry. Inside the repository it runs the TypeScript sources; an installed package runs its bundle.
 import { existsSync } from 'node:fs'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -20,5 +20,5 @@ if (existsSync(source)) {
   })
   await import(source.href)
 } else {
-  await import('../dist/cli/main.js')
+  await import('../dist/cli-bundle/main.mjs')
 }
