@@ -14,6 +14,10 @@ export interface OutputStream {
   readonly rows?: number
 }
 
+/** Ctrl-C, the request of a service manager or an orchestrator, and a terminal that is closed. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+export type StopSignal = (typeof STOP_SIGNALS)[number]
+
 export interface CommandIo {
   /** Results. */
   readonly stdout: OutputStream
@@ -23,7 +27,7 @@ export interface CommandIo {
   readonly cwd: string
   readonly runtime: Runtime
   /** Calls back at each request to stop; returns a function that ends the subscription. */
-  onStopSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void
+  onStopSignal(listener: (signal: StopSignal) => void): () => void
   /** Leaves at once, whatever is still running. */
   exit(code: number): never
   /** Dies by SIGKILL: no handler runs, nothing is flushed. */

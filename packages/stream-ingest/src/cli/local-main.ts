@@ -4,7 +4,7 @@
  * @module
  */
 import { systemRuntime } from '@stream-ingest/delta'
-import type { CommandIo } from './command-io.ts'
+import { type CommandIo, STOP_SIGNALS } from './command-io.ts'
 
 /**
  * Runs one command as `stream-ingest` does. Without arguments it ingests: `INGEST_CONFIG`, else `./stream-ingest.yaml`.
@@ -26,11 +26,9 @@ export function processIo(): CommandIo {
     cwd: process.cwd(),
     runtime: systemRuntime,
     onStopSignal: listener => {
-      process.on('SIGINT', listener)
-      process.on('SIGTERM', listener)
+      for (const signal of STOP_SIGNALS) process.on(signal, listener)
       return () => {
-        process.off('SIGINT', listener)
-        process.off('SIGTERM', listener)
+        for (const signal of STOP_SIGNALS) process.off(signal, listener)
       }
     },
     exit: code => process.exit(code),

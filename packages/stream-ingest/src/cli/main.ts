@@ -12,4 +12,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+// A terminal that was closed ends the panel and the log, not the drain that its SIGHUP has begun.
+process.stderr.on('error', () => {})
+
 process.exitCode = await runCommandLine(process.argv.slice(2), processIo())

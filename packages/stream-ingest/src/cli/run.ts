@@ -47,7 +47,7 @@ const STOPPED_AT_ONCE =
   'stopped at once: what was not committed is read again at the next start, nothing is lost\n'
 
 /**
- * Runs the configured pipelines. The first SIGINT or SIGTERM drains: what is buffered is committed, then it ends. The
+ * Runs the configured pipelines. The first SIGINT, SIGTERM or SIGHUP drains: what is buffered is committed, then it ends. The
  * second ends at once; nothing is lost either way.
  *
  * @returns the exit code

@@ -23,7 +23,7 @@ export interface RetryPolicy {
 }
 
 /** Rides out a leader election or a broker's restart: about a minute. */
-export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 24, baseDelayMs: 100, maxDelayMs: 4000 }
+export const DEFAULT_RETRY: RetryPolicy = { attemptsMax: 36, baseDelayMs: 100, maxDelayMs: 4000 }
 
 /** Attempts at the first contact: a wrong address or topic should be said within seconds. */
 export const OPEN_ATTEMPTS_MAX = 3
@@ -31,10 +31,11 @@ export const OPEN_ATTEMPTS_MAX = 3
 export const OPEN_ELAPSED_MAX_MS = 5_000
 
 /**
- * How long to wait after `attempt` failures, from 1: exponential, capped, with equal jitter (half fixed, half random),
- * so that a waiting client neither spins nor moves in step with others.
+ * How long to wait after `attempt` failures, from 1: exponential, capped, with full jitter, so that clients that failed
+ * together come back apart (Exponential Backoff And Jitter, AWS Architecture Blog).
  */
 export function backoffMs(policy: RetryPolicy, attempt: number, random: () => number): number {
-  const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** Math.min(attempt - 1, 30))
-  return Math.floor(ceiling / 2 + (random() * ceiling) / 2)
+  return Math.floor(
+    random() * Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** Math.min(attempt - 1, 30)),
+  )
 }

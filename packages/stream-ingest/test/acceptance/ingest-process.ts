@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { StopSignal } from '../../src/cli/command-io.ts'
 import { partsEnvironment } from './real-parts.ts'
 
 const ENTRY = fileURLToPath(new URL('../../bin/stream-ingest.js', import.meta.url))
@@ -98,7 +99,7 @@ export class IngestProcess {
     return this.#until(find, `\`${event}\` in the log`)
   }
 
-  signal(name: 'SIGINT' | 'SIGTERM'): void {
+  signal(name: StopSignal): void {
     assert(this.#child.kill(name), 'the process is still there')
   }
 

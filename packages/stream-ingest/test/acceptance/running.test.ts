@@ -80,6 +80,16 @@ describe('a process that runs until it is stopped', { skip, concurrency: true },
     assert.equal((await running.ended).code, 0)
   })
 
+  test('a terminal that is closed ends it as SIGTERM does: what is buffered is committed first', async t => {
+    const { scene, topic } = await topicOfOneBatch()
+    const table = 'hung_up'
+    const running = IngestProcess.start(t, scene.configFile({ topic, table, processing: BATCH }))
+    await running.line('commit', line => line.reason === 'rows')
+    running.signal('SIGHUP')
+    assert.equal((await running.ended).code, 0)
+    await assertMarks(table, range(0, MESSAGES))
+  })
+
   test('partitions that are added while it runs are noticed and ingested from their start', async t => {
     const { scene, topic } = await topicOfOneBatch()
     const { producer } = scene

@@ -17,7 +17,7 @@ import {
   systemRuntime,
   type TableRow,
 } from '@stream-ingest/delta'
-import type { CommandIo, OutputStream } from '../../src/cli/command-io.ts'
+import type { CommandIo, OutputStream, StopSignal } from '../../src/cli/command-io.ts'
 import { runCommandLine } from '../../src/cli/command-line.ts'
 
 /** What stands in for every secret of a test: it must not come out anywhere. */
@@ -62,7 +62,7 @@ export function commandIo(world: {
 export async function run(args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   let stdout = ''
   let stderr = ''
-  const listeners = new Set<(signal: 'SIGINT' | 'SIGTERM') => void>()
+  const listeners = new Set<(signal: StopSignal) => void>()
   const refuse = (): never => assert.fail('the command ends the process')
   const io: CommandIo = {
     stdout: { write: text => (stdout += text) },
