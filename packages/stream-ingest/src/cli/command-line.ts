@@ -190,6 +190,11 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
     .option('--for <duration>', 'stop after this long, e.g. 10m', parseDuration)
     .option('--dry-run', 'read, decode and validate; write nothing')
     .option('--pipeline <name>', 'run this pipeline only')
+    .option(
+      '--set <key=value>',
+      'in place of what the file says, e.g. processing.batch_size=20000; repeatable',
+      (value: string, previous: readonly string[] = []) => [...previous, value],
+    )
     .addOption(new Option('--log <format>', 'form of the log on stderr').choices(['json', 'pretty']))
     .option(
       '--metrics <address>',
@@ -209,6 +214,7 @@ function addRun(program: Command, io: CommandIo, setExitCode: (code: number) => 
       const config = await loadConfig(file, io, {
         dryRun: options.dryRun === true,
         pipeline: options.pipeline,
+        set: options.set,
       })
       setExitCode(
         await runCommand(

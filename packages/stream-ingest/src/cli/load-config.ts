@@ -17,6 +17,8 @@ export interface LoadConfigOptions {
   readonly dryRun?: boolean
   /** Only the pipeline of this name. */
   readonly pipeline?: string | undefined
+  /** What `--set` gives. */
+  readonly set?: readonly string[] | undefined
 }
 
 /**
@@ -29,7 +31,7 @@ export async function loadConfig(
   io: CommandIo,
   options: LoadConfigOptions = {},
 ): Promise<IngestConfig> {
-  const config = await findConfig(file, io)
+  const config = await findConfig(file, io, options.set)
   const chosen = options.pipeline === undefined ? config.pipelines : [pipelineOf(config, options.pipeline)]
   if (options.dryRun !== true && chosen === config.pipelines) return config
   const pipelines = chosen.map(pipeline =>
@@ -59,8 +61,12 @@ export async function loadConfigs(
   return pipeline === undefined ? all : new IngestConfig([pipelineOf(all, pipeline)], all.diagnostics)
 }
 
-async function findConfig(file: string | undefined, io: CommandIo): Promise<IngestConfig> {
-  const options = { environment: io.env }
+async function findConfig(
+  file: string | undefined,
+  io: CommandIo,
+  assignments: readonly string[] = [],
+): Promise<IngestConfig> {
+  const options = { environment: io.env, assignments }
   if (file !== undefined) {
     const path = file.startsWith('s3://') ? file : resolve(io.cwd, file)
     return IngestConfig.fromFile(path, { ...options, file })

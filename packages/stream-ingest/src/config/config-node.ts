@@ -70,6 +70,21 @@ export function parseConfigText(sink: DiagnosticSink): ConfigNode | null {
   return new TreeBuilder(sink).build(document.contents)
 }
 
+/** The value that stands in a part of the text that is not YAML itself; null after a finding. */
+export function parseConfigValue(sink: DiagnosticSink, { start, end }: Span): ConfigNode | null {
+  // The spaces make the places those of the whole text.
+  const document = parseYaml(' '.repeat(start) + sink.text.slice(start, end))
+  if (document === null || document.errors.length > 0) {
+    sink.error('CONFIG_YAML_SYNTAX', { start, end }, 'the value is not YAML', {
+      help: 'write quotes around a text with special characters',
+    })
+    return null
+  }
+  if (document.contents === null)
+    return { kind: 'scalar', value: null, text: '', span: { start: start - 1, end } }
+  return new TreeBuilder(sink).build(document.contents)
+}
+
 function parseYaml(text: string): Document.Parsed | null {
   try {
     // Keys are compared in the tree builder, where it takes linear time.

@@ -24,6 +24,8 @@ import { tablePath } from './table-path.ts'
 export interface ConfigOptions {
   /** What diagnostics call the text. Default: the file it was read from, else `<text>`. */
   readonly file?: string
+  /** Values that replace those of the text, as `path.to.key=value`. */
+  readonly assignments?: readonly string[]
   /** For `${NAME}` and `{ from_env: NAME }`. Default: the process's environment. */
   readonly environment?: Environment
   /** Reads secrets and certificates from files; throws where it cannot. Default: the file system. */
@@ -160,7 +162,8 @@ function read(
   awsSecret: (id: string) => AwsSecret | null,
 ): ConfigReading {
   const { environment = process.env, readFile = (path: string) => readFileSync(path, 'utf8') } = options
-  return readConfig(text, options.file ?? TEXT_NAME, { environment, readFile, awsSecret })
+  const context = { environment, readFile, awsSecret }
+  return readConfig(text, options.file ?? TEXT_NAME, context, options.assignments)
 }
 
 function toConfig(

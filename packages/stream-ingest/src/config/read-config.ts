@@ -5,6 +5,7 @@
  * @module
  */
 import type { Diagnostic } from '../error.ts'
+import { appendAssignments, applyAssignments } from './assignment.ts'
 import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts'
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
@@ -48,12 +49,23 @@ export interface ConfigReading {
   readonly awsSecretIds: ReadonlySet<string>
 }
 
-/** Reads a whole configuration. `file` is what diagnostics call it. Never throws for what stands in the text. */
-export function readConfig(text: string, file: string, context: ReaderContext): ConfigReading {
-  const sink = new DiagnosticSink(file, text)
+/**
+ * Reads a whole configuration. `file` is what diagnostics call it. Never throws for what stands in the text.
+ *
+ * @param written values beside the text, as `path.to.key=value`
+ * @throws ConfigError `CONFIG_USAGE` where one of these has another form
+ */
+export function readConfig(
+  text: string,
+  file: string,
+  context: ReaderContext,
+  written: readonly string[] = [],
+): ConfigReading {
+  const { text: whole, assignments } = appendAssignments(text, written)
+  const sink = new DiagnosticSink(file, whole)
   const reader = new ConfigReader(sink, context, SECTION_KEYS)
   const root = parseConfigText(sink)
-  const pipelines = root === null ? [] : readRoot(root, reader)
+  const pipelines = root === null ? [] : readRoot(applyAssignments(root, assignments, sink), reader)
   return {
     pipelines: sink.errorCount > 0 ? null : pipelines,
     diagnostics: sink.finish(),
