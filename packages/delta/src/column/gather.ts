@@ -15,11 +15,45 @@ export type RowIndices = Int32Array | Uint32Array
 /** Below this a loop copies bytes faster than a call does. */
 const LOOP_COPY_MAX_BYTES = 48
 
+/** Rows that follow one another are copied at once where so many do on average. */
+const RUN_ROWS_MIN = 16
+
+/** Rows that are asked for. */
+interface Selection {
+  readonly indices: RowIndices
+  /**
+   * The same as runs of rows that follow one another: the first row and the number of rows of each; null where they are
+   * short. A topic is in the order of time, and so are the rows of a table partition by date, mostly.
+   */
+  readonly runs: Int32Array | null
+}
+
+function select(indices: RowIndices, arena: Arena): Selection {
+  const runsMax = Math.floor(indices.length / RUN_ROWS_MIN)
+  const runs = arena.take(Int32Array, runsMax * 2)
+  let used = 0
+  for (let i = 0; i < indices.length; ) {
+    if (used === runs.length) return { indices, runs: null }
+    const first = indices[i]!
+    const start = i
+    do i++
+    while (i < indices.length && indices[i] === first + i - start)
+    runs[used++] = first
+    runs[used++] = i - start
+  }
+  return { indices, runs: runs.subarray(0, used) }
+}
+
 /**
  * A column whose row `i` is row `indices[i]` of `column`. Shares no buffer with it.
  * @param arena where its buffers are taken from
  */
 export function gather(column: Column, indices: RowIndices, arena: Arena = new Arena()): Column {
+  return gatherSelected(column, select(indices, arena), arena)
+}
+
+function gatherSelected(column: Column, selection: Selection, arena: Arena): Column {
+  const { indices } = selection
   const base = { length: indices.length, ...gatherValidity(column, indices, arena) }
   switch (column.kind) {
     case 'boolean':
@@ -38,24 +72,24 @@ export function gather(column: Column, indices: RowIndices, arena: Arena = new A
         ...base,
         kind: column.kind,
         type: column.type,
-        values: gatherNumbers(column.values, indices, arena),
+        values: gatherNumbers(column.values, selection, arena),
       } as Column
     case 'int64':
       return {
         ...base,
         kind: column.kind,
         type: column.type,
-        values: gatherWords(column.values, indices, 1, arena),
+        values: gatherWords(column.values, selection, 1, arena),
       }
     case 'decimal128':
       return {
         ...base,
         kind: column.kind,
         type: column.type,
-        values: gatherWords(column.values, indices, 2, arena),
+        values: gatherWords(column.values, selection, 2, arena),
       }
     case 'binary':
-      return { ...base, kind: column.kind, type: column.type, ...gatherBytes(column, indices, arena) }
+      return { ...base, kind: column.kind, type: column.type, ...gatherBytes(column, selection, arena) }
     case 'list': {
       const { offsets, children } = gatherRanges(column, indices, arena)
       return {
@@ -79,7 +113,7 @@ export function gather(column: Column, indices: RowIndices, arena: Arena = new A
       }
     }
     case 'struct': {
-      const fields = column.fields.map(child => gather(child, indices, arena))
+      const fields = column.fields.map(child => gatherSelected(child, selection, arena))
       return { ...base, kind: column.kind, type: column.type, fields }
     }
   }
@@ -91,7 +125,8 @@ export function gatherBatch(
   indices: RowIndices,
   arena: Arena = new Arena(),
 ): ColumnBatch {
-  const columns = batch.columns.map(column => gather(column, indices, arena))
+  const selection = select(indices, arena)
+  const columns = batch.columns.map(column => gatherSelected(column, selection, arena))
   return { schema: batch.schema, rowCount: indices.length, columns }
 }
 
@@ -145,17 +180,38 @@ function gatherBits(bits: Uint8Array, indices: RowIndices, arena: Arena): Uint8A
 
 function gatherNumbers<T extends Int8Array | Int16Array | Int32Array | Float32Array | Float64Array>(
   values: T,
-  indices: RowIndices,
+  { indices, runs }: Selection,
   arena: Arena,
 ): T {
   const gathered = arena.take(values.constructor as unknown as ArenaArrayType<T & ArenaArray>, indices.length)
-  for (let i = 0; i < indices.length; i++) gathered[i] = values[indices[i]!]!
+  if (runs !== null) copyRuns(values, gathered, runs, 1)
+  else for (let i = 0; i < indices.length; i++) gathered[i] = values[indices[i]!]!
   return gathered
 }
 
+/** Of rows that have `width` elements each. */
+function copyRuns<T extends ArenaArray>(values: T, gathered: T, runs: Int32Array, width: number): void {
+  let to = 0
+  for (let run = 0; run < runs.length; run += 2) {
+    const from = runs[run]! * width
+    const size = runs[run + 1]! * width
+    gathered.set(values.subarray(from, from + size) as never, to)
+    to += size
+  }
+}
+
 /** Rows of `words` 64-bit words each, copied as halves so that no BigInt is made. */
-function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2, arena: Arena): BigInt64Array {
+function gatherWords(
+  values: BigInt64Array,
+  { indices, runs }: Selection,
+  words: 1 | 2,
+  arena: Arena,
+): BigInt64Array {
   const gathered = arena.take(BigInt64Array, indices.length * words)
+  if (runs !== null) {
+    copyRuns(values, gathered, runs, words)
+    return gathered
+  }
   const source = new Int32Array(values.buffer, values.byteOffset, values.length * 2)
   const target = new Int32Array(gathered.buffer, gathered.byteOffset, gathered.length * 2)
   const halves = words * 2
@@ -168,11 +224,12 @@ function gatherWords(values: BigInt64Array, indices: RowIndices, words: 1 | 2, a
 
 function gatherBytes(
   column: BinaryColumn,
-  indices: RowIndices,
+  { indices, runs }: Selection,
   arena: Arena,
 ): { offsets: Int32Array; data: Uint8Array } {
   const offsets = gatherOffsets(column, indices, arena)
   const data = arena.take(Uint8Array, offsets[indices.length]!)
+  if (runs !== null && copyByteRuns(column, runs, data)) return { offsets, data }
   for (let i = 0; i < indices.length; i++) {
     let to = offsets[i]!
     const size = offsets[i + 1]! - to
@@ -181,6 +238,20 @@ function gatherBytes(
     else for (let at = from; at < from + size; at++) data[to++] = column.data[at]!
   }
   return { offsets, data }
+}
+
+/** False where rows under nulls hold bytes, which do not come along: nothing of `data` counts then. */
+function copyByteRuns(column: BinaryColumn, runs: Int32Array, data: Uint8Array): boolean {
+  let to = 0
+  for (let run = 0; run < runs.length; run += 2) {
+    const first = runs[run]!
+    const from = column.offsets[first]!
+    const end = column.offsets[first + runs[run + 1]!]!
+    if (to + end - from > data.length) return false
+    data.set(column.data.subarray(from, end), to)
+    to += end - from
+  }
+  return to === data.length
 }
 
 /** The offsets of the gathered rows, and the rows of the children that lie between them. */

@@ -4,11 +4,15 @@ import fc from 'fast-check'
 import {
   Arena,
   batchRow,
+  type Column,
+  columnValue,
   countUnsetBits,
+  gather,
   gatherBatch,
   sliceBatch,
   sliceBits,
 } from '../../src/column/index.ts'
+import { primitive } from '../../src/schema.ts'
 import { arbitraryBatchCase, batchOf } from './arbitrary-batch.ts'
 
 describe('gather and slice', () => {
@@ -40,6 +44,50 @@ describe('gather and slice', () => {
       ),
       { numRuns: 200 },
     )
+  })
+
+  test('rows that follow one another are gathered as the same rows one by one', () => {
+    fc.assert(
+      fc.property(
+        arbitraryBatchCase({ rowsMin: 20, rowsMax: 60 }),
+        fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 6 }),
+        ({ schema, rows }, ranges) => {
+          const indices = Int32Array.from(
+            ranges.flatMap(([a, b]) => {
+              const from = a % 4
+              return Array.from({ length: 16 + (b % (rows.length - from - 15)) }, (_, i) => from + i)
+            }),
+          )
+          const batch = gatherBatch(batchOf(schema, rows), indices, usedArena())
+          assert.deepEqual(
+            Array.from(indices, (_, i) => batchRow(batch, i)),
+            Array.from(indices, index => rows[index]),
+          )
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  test('bytes under a null do not come along with the run that it is in', () => {
+    const rowCount = 40
+    const column: Column = {
+      kind: 'binary',
+      type: primitive('string'),
+      length: rowCount,
+      nullCount: 1,
+      validity: Uint8Array.from([0xfd, 0xff, 0xff, 0xff, 0xff]),
+      offsets: Int32Array.from({ length: rowCount + 1 }, (_, i) => i),
+      data: Uint8Array.from({ length: rowCount }, (_, i) => 0x41 + (i % 26)),
+    }
+    const gathered = gather(
+      column,
+      Int32Array.from({ length: rowCount }, (_, i) => i),
+    )
+    assert(gathered.kind === 'binary')
+    assert.equal(gathered.offsets[rowCount], rowCount - 1)
+    assert.equal(columnValue(gathered, 1), null)
+    assert.equal(columnValue(gathered, 2), columnValue(column, 2))
   })
 
   test('a slice of a slice holds the rows of its range and their null counts', () => {
