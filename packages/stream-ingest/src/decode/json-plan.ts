@@ -129,6 +129,8 @@ export class ObjectPlan {
    * their keys in the same order again and again, whatever the order of the schema.
    */
   readonly followers: Int32Array
+  /** The only member that the last object lacked: where the others are there, it is likely to be this one again. */
+  lastAbsent = -1
   /**
    * Keys, in lower case, that no member reads and that nobody misses; null where that is so of all of them. Any other
    * key of the object is an unknown field.

@@ -108,7 +108,18 @@ export class JsonValueDecoder extends JsonScalarDecoder {
         continue
       }
       if (c !== 0x7d) return this.fail(p - 1, '`,` or `}`')
-      return seenCount === count && setAside === null ? p : this.endMembers(plan, p, objectNumber, setAside)
+      if (setAside === null) {
+        if (seenCount === count) return p
+        const absent = plan.lastAbsent
+        if (seenCount === count - 1 && absent >= 0 && seenIn[absent] !== objectNumber) {
+          const member = members[absent]!
+          if (member.nullable) {
+            appendMissing(member)
+            return p
+          }
+        }
+      }
+      return this.endMembers(plan, p, objectNumber, setAside)
     }
   }
 
@@ -187,7 +198,9 @@ export class JsonValueDecoder extends JsonScalarDecoder {
       return MISFIT
     }
     for (let i = 0; i < members.length; i++) {
-      if (seenIn[i] !== objectNumber) appendMissing(members[i]!)
+      if (seenIn[i] === objectNumber) continue
+      appendMissing(members[i]!)
+      plan.lastAbsent = i
     }
     return p
   }
