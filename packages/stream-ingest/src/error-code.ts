@@ -105,6 +105,26 @@ export const ERRORS = {
     hint: 'write `{ from_env: NAME }`, `{ from_file: PATH }` or `{ from_aws_secret: "id#field" }`',
     exitCode: EXIT_CODES.config,
   },
+  CONFIG_SMALL_FILES: {
+    title: 'the table will be made of very many small files',
+    hint: 'raise `processing.batch_timeout_ms`, or turn on `delta.optimize`',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_SHORT_RETENTION: {
+    title: 'files may be deleted while somebody still reads them',
+    hint: 'keep files for several days: `delta.vacuum: { retention: 168h }`',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_PARTITION_COLUMN: {
+    title: 'the table is partitioned by a column whose values hardly repeat',
+    hint: 'partition by a coarser column, such as a date derived from it',
+    exitCode: EXIT_CODES.config,
+  },
+  CONFIG_DRY_RUN: {
+    title: 'no run of the configuration writes anything',
+    hint: 'remove `processing.dry_run`; `stream-ingest run --dry-run` is for a single run',
+    exitCode: EXIT_CODES.config,
+  },
   CONFIG_UNSUPPORTED: {
     title: 'the setting is not available in this release',
     hint: 'remove the setting',

@@ -299,7 +299,7 @@ export const deltaSection = section('delta', 'The table.', {
   }),
 })
 
-type DeltaReading = SectionReading<typeof deltaSection.fields>
+export type DeltaReading = SectionReading<typeof deltaSection.fields>
 
 /** What the table's columns demand of each other, and of each key of the section. */
 export function checkDelta(reading: DeltaReading, reader: ConfigReader): void {

@@ -26,7 +26,7 @@ export const freshnessSection = section(
   },
 )
 
-type FreshnessReading = SectionReading<typeof freshnessSection.fields>
+export type FreshnessReading = SectionReading<typeof freshnessSection.fields>
 
 export function checkFreshness(reading: FreshnessReading, reader: ConfigReader): void {
   const { warn_after: warn, error_after: error } = reading.values

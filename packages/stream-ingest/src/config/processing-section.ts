@@ -112,7 +112,7 @@ export const processingSection = section(
   [{ keys: ['memory_limit', 'batch_bytes'], required: false }],
 )
 
-type ProcessingReading = SectionReading<typeof processingSection.fields>
+export type ProcessingReading = SectionReading<typeof processingSection.fields>
 
 export function checkProcessing(reading: ProcessingReading, reader: ConfigReader): void {
   const { values } = reading

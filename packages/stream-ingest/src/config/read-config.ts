@@ -14,6 +14,7 @@ import { type FieldType, integer } from './field-type.ts'
 import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
+import { lintPipeline } from './lint.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
 import {
@@ -253,6 +254,7 @@ function readPipeline(
     processing: resolveProcessing(complete(processing), defaults),
     ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
+  lintPipeline(config, { delta, processing, freshness }, reader.sink)
   return { config, span: text.span }
 }
 
