@@ -131,8 +131,14 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
   program
     .command('validate')
     .description('check configuration files without connecting anywhere')
-    .argument('[files...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .argument(
+      '[files...]',
+      'YAML or JSON files, Markdown with such in fences; default: INGEST_CONFIG, else ./stream-ingest.yaml',
+    )
     .option('--deny-warnings', 'warnings fail too')
+    .addOption(
+      new Option('--format <format>', 'of the findings').choices(['text', 'json', 'github', 'sarif']),
+    )
     .option('--no-color', 'no colours')
     .option('--json', 'print one JSON document')
     .action(async (files: string[], options) => {

@@ -14,13 +14,21 @@ import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
 import { ConfigError, type Diagnostic, EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
+import { formatGithub, formatSarif } from './diagnostic-report.ts'
+import { configsOfMarkdown } from './markdown-config.ts'
+
+export const VALIDATE_FORMATS = ['text', 'json', 'github', 'sarif'] as const
+export type ValidateFormat = (typeof VALIDATE_FORMATS)[number]
 
 export interface ValidateOptions {
+  /** `--format json` in short. */
   readonly json?: boolean
+  readonly format?: ValidateFormat
   /** Exit as for an error where there are only warnings. */
   readonly denyWarnings?: boolean
 }
 
+const MARKDOWN = /\.(?:md|markdown)$/i
 const DEFAULT_FILE = 'stream-ingest.yaml'
 /** Topics and brokers that a summary names. */
 const SUMMARY_NAMES_MAX = 3
@@ -30,6 +38,8 @@ interface FileReport {
   readonly diagnostics: readonly Diagnostic[]
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  /** Of a Markdown file without a configuration: its fences of YAML that are something else. */
+  readonly skippedCount?: number
 }
 
 /**
@@ -49,26 +59,43 @@ export async function validateCommand(
   const reports: FileReport[] = []
   for (const name of named) {
     const isText = hasEnvironment && isConfigText(name)
-    reports.push(isText ? check(name, 'INGEST_CONFIG', io) : await checkFile(name, io))
+    if (isText) reports.push(check(name, 'INGEST_CONFIG', io))
+    else reports.push(...(await checkFile(name, io)))
   }
   const diagnostics = reports.flatMap(report => report.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
   const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
-  io.stdout.write(
-    options.json === true ? formatDocument(isOk, diagnostics) : formatReports(reports, diagnostics),
-  )
+  io.stdout.write(formatAs(options.format ?? (options.json === true ? 'json' : 'text'), isOk, reports))
   return isOk ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
-async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Promise<FileReport> {
+function formatAs(format: ValidateFormat, isOk: boolean, reports: readonly FileReport[]): string {
+  const diagnostics = reports.flatMap(report => report.diagnostics)
+  switch (format) {
+    case 'text':
+      return formatReports(reports, diagnostics)
+    case 'json':
+      return formatDocument(isOk, diagnostics)
+    case 'github':
+      return formatGithub(diagnostics)
+    case 'sarif':
+      return formatSarif(diagnostics)
+  }
+}
+
+/** A Markdown file has as many configurations as fences. */
+async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Promise<readonly FileReport[]> {
   let text: string
   try {
     text = await loadConfigText(file.startsWith('s3://') ? file : resolve(io.cwd, file))
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return { file, diagnostics: [wholeFile(file, error)], pipelines: null }
+    return [{ file, diagnostics: [wholeFile(file, error)], pipelines: null }]
   }
-  return check(text, file, io)
+  if (!MARKDOWN.test(file)) return [check(text, file, io)]
+  const { configs, skippedCount } = configsOfMarkdown(text)
+  const reports = configs.map(config => check(config.text, file, io))
+  return reports.length === 0 ? [{ file, diagnostics: [], pipelines: [], skippedCount }] : reports
 }
 
 function check(text: string, file: string, io: Pick<CommandIo, 'env' | 'cwd'>): FileReport {
@@ -105,10 +132,14 @@ function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string
 
 function formatReports(reports: readonly FileReport[], diagnostics: readonly Diagnostic[]): string {
   const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines } of reports) {
-    if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
+  for (const { file, pipelines, skippedCount } of reports) {
+    if (skippedCount !== undefined) {
+      const others = skippedCount === 0 ? '' : `; ${skippedCount} other YAML`
+      blocks.push(`· ${file}: no configuration in it${others}`)
+    } else if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
   }
-  const files = `${reports.length} ${reports.length === 1 ? 'file' : 'files'}`
+  const fileCount = new Set(reports.map(({ file }) => file)).size
+  const files = `${fileCount} ${fileCount === 1 ? 'file' : 'files'}`
   const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]
   const more = explained === undefined ? '' : `   More: stream-ingest explain ${explained.code}`
   blocks.push(`${countDiagnostics(diagnostics)} in ${files}.${more}`)

@@ -45,6 +45,27 @@ no problems in 1 file.
     )
   })
 
+  test('checks the configurations in Markdown, and says where there are none', async t => {
+    const files = {
+      'a.md': `# A\n\n\`\`\`yaml\n${BROKEN}\`\`\`\n`,
+      'b.md': '```yaml\nservices: {}\n```\n',
+    }
+    const { code, output } = await run(t, files, ['a.md', 'b.md'])
+    assert.equal(code, 78)
+    assert.match(output, /--> a\.md:6:3/)
+    assert.match(output, /· b\.md: no configuration in it; 1 other YAML/)
+    assert.match(output, /1 error in 2 files\./)
+  })
+
+  test('speaks to GitHub and to code scanning', async t => {
+    const files = { 'a.yaml': BROKEN }
+    const github = await run(t, files, ['a.yaml'], { format: 'github' })
+    assert.equal(github.code, 78)
+    assert.match(github.output, /^::error file=a\.yaml,line=3,col=3,/)
+    const sarif = await run(t, files, ['a.yaml'], { format: 'sarif' })
+    assert.equal(JSON.parse(sarif.output).runs[0].results.length, 1)
+  })
+
   test('says which columns a table has before its messages bring theirs, and what is wrong with them', async t => {
     const withoutSchema = (delta: string) => `
 kafka: { bootstrap_servers: "localhost:9092", topic: t, consumer_group: g }
