@@ -136,6 +136,7 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
       'YAML or JSON files, Markdown with such in fences; default: INGEST_CONFIG, else ./stream-ingest.yaml',
     )
     .option('--deny-warnings', 'warnings fail too')
+    .option('--show-defaults', 'each key of each pipeline: its value and where that stands, or its default')
     .addOption(
       new Option('--format <format>', 'of the findings').choices(['text', 'json', 'github', 'sarif']),
     )

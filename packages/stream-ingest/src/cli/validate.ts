@@ -9,6 +9,7 @@ import { struct } from '@stream-ingest/delta'
 import { checkConfigText } from '../config/config.ts'
 import { isConfigText, loadConfigText } from '../config/config-source.ts'
 import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
+import { type EffectivePipeline, formatEffective } from '../config/effective-config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
@@ -24,6 +25,8 @@ export interface ValidateOptions {
   /** `--format json` in short. */
   readonly json?: boolean
   readonly format?: ValidateFormat
+  /** Print what each pipeline comes to, in place of the summary. */
+  readonly showDefaults?: boolean
   /** Exit as for an error where there are only warnings. */
   readonly denyWarnings?: boolean
 }
@@ -38,6 +41,7 @@ interface FileReport {
   readonly diagnostics: readonly Diagnostic[]
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  readonly effective?: readonly EffectivePipeline[]
   /** Of a Markdown file without a configuration: its fences of YAML that are something else. */
   readonly skippedCount?: number
 }
@@ -65,17 +69,23 @@ export async function validateCommand(
   const diagnostics = reports.flatMap(report => report.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
   const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
-  io.stdout.write(formatAs(options.format ?? (options.json === true ? 'json' : 'text'), isOk, reports))
+  const format = options.format ?? (options.json === true ? 'json' : 'text')
+  io.stdout.write(formatAs(format, isOk, reports, options.showDefaults === true))
   return isOk ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
-function formatAs(format: ValidateFormat, isOk: boolean, reports: readonly FileReport[]): string {
+function formatAs(
+  format: ValidateFormat,
+  isOk: boolean,
+  reports: readonly FileReport[],
+  showsDefaults: boolean,
+): string {
   const diagnostics = reports.flatMap(report => report.diagnostics)
   switch (format) {
     case 'text':
-      return formatReports(reports, diagnostics)
+      return formatReports(reports, diagnostics, showsDefaults)
     case 'json':
-      return formatDocument(isOk, diagnostics)
+      return formatDocument(isOk, diagnostics, showsDefaults ? reports : null)
     case 'github':
       return formatGithub(diagnostics)
     case 'sarif':
@@ -100,8 +110,12 @@ async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Prom
 
 function check(text: string, file: string, io: Pick<CommandIo, 'env' | 'cwd'>): FileReport {
   const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines } = checkConfigText(text, { file, environment: io.env, readFile })
-  return { file, diagnostics, pipelines }
+  const { diagnostics, pipelines, effective } = checkConfigText(text, {
+    file,
+    environment: io.env,
+    readFile,
+  })
+  return { file, diagnostics, pipelines, ...(pipelines === null ? {} : { effective }) }
 }
 
 /** A file that gives no text has no line to show. */
@@ -119,21 +133,34 @@ function wholeFile(file: string, error: ConfigError): Diagnostic {
   }
 }
 
-function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string {
+function formatDocument(
+  ok: boolean,
+  diagnostics: readonly Diagnostic[],
+  reports: readonly FileReport[] | null,
+): string {
   const document = {
     ok,
     diagnostics: diagnostics.map(({ code, severity, file, line, column, endLine, endColumn, ...rest }) => {
       const { message, help, suggestion } = rest
       return { code, severity, file, line, column, endLine, endColumn, message, help, suggestion }
     }),
+    ...(reports === null
+      ? {}
+      : { effective: reports.map(({ file, effective = null }) => ({ file, pipelines: effective })) }),
   }
   return `${JSON.stringify(document)}\n`
 }
 
-function formatReports(reports: readonly FileReport[], diagnostics: readonly Diagnostic[]): string {
+function formatReports(
+  reports: readonly FileReport[],
+  diagnostics: readonly Diagnostic[],
+  showsDefaults: boolean,
+): string {
   const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines, skippedCount } of reports) {
-    if (skippedCount !== undefined) {
+  for (const { file, pipelines, effective, skippedCount } of reports) {
+    if (showsDefaults && effective !== undefined) {
+      blocks.push(`# ${file}\n${formatEffective(effective).trimEnd()}`)
+    } else if (skippedCount !== undefined) {
       const others = skippedCount === 0 ? '' : `; ${skippedCount} other YAML`
       blocks.push(`· ${file}: no configuration in it${others}`)
     } else if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
@@ -142,7 +169,9 @@ function formatReports(reports: readonly FileReport[], diagnostics: readonly Dia
   const files = `${fileCount} ${fileCount === 1 ? 'file' : 'files'}`
   const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]
   const more = explained === undefined ? '' : `   More: stream-ingest explain ${explained.code}`
-  blocks.push(`${countDiagnostics(diagnostics)} in ${files}.${more}`)
+  const verdict = `${countDiagnostics(diagnostics)} in ${files}.${more}`
+  // The output stays YAML.
+  blocks.push(showsDefaults ? `# ${verdict}` : verdict)
   return `${blocks.join('\n\n')}\n`
 }
 

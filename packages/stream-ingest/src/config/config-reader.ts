@@ -6,6 +6,7 @@
 import type { ConfigNode, ScalarNode } from './config-node.ts'
 import type { DiagnosticSink, Span } from './diagnostic.ts'
 import { quoteValue } from './diagnostic.ts'
+import type { EffectiveSection } from './effective-config.ts'
 import { type Environment, interpolate } from './interpolation.ts'
 import { parseAwsSecretReference, pickSecretField, SECRET_LENGTH_MAX } from './secret.ts'
 
@@ -40,6 +41,8 @@ export class ConfigReader {
   readonly context: ReaderContext
   /** Ids of the AWS secrets that were referred to. */
   readonly awsSecretIds = new Set<string>()
+  /** The sections of the pipeline that is being read. */
+  readonly sections: EffectiveSection[] = []
   /** Every key of every section: a key that is right elsewhere is told so. */
   readonly allKeys: readonly string[]
   readonly #sectionKeys: ReadonlyMap<string, readonly string[]>

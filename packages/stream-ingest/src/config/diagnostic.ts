@@ -68,6 +68,16 @@ export class DiagnosticSink {
     if (span.end > span.start) this.#secrets.push(span)
   }
 
+  /** Is it a part of what is never shown? */
+  isRedacted({ start, end }: Span): boolean {
+    return this.#secrets.some(secret => secret.start <= start && end <= secret.end)
+  }
+
+  /** From 1. */
+  lineOf(offset: number): number {
+    return this.#lineStarts.findLastIndex(start => start <= offset) + 1
+  }
+
   /** The text has no trustworthy structure: mask whatever looks like a secret in the lines that are shown. */
   markUnparsed(): void {
     this.#isParsed = false

@@ -10,6 +10,7 @@ import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
 import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
+import { type EffectivePipeline, effectiveSection } from './effective-config.ts'
 import { type FieldType, integer } from './field-type.ts'
 import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
@@ -46,6 +47,8 @@ export interface ConfigReading {
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
   readonly diagnostics: readonly Diagnostic[]
+  /** Each key of each pipeline, where there are no errors. */
+  readonly effective: readonly EffectivePipeline[]
   /** Ids of the AWS secrets that the text refers to. */
   readonly awsSecretIds: ReadonlySet<string>
 }
@@ -68,7 +71,8 @@ export function readConfig(
   const root = parseConfigText(sink)
   const pipelines = root === null ? [] : readRoot(applyAssignments(root, assignments, sink), reader)
   return {
-    pipelines: sink.errorCount > 0 ? null : pipelines,
+    pipelines: sink.errorCount > 0 ? null : pipelines.map(({ config }) => config),
+    effective: pipelines.map(({ effective }) => effective),
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
   }
@@ -165,7 +169,7 @@ interface PipelineText {
   readonly own: SectionReading<typeof sectionFields>
 }
 
-function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConfig[] {
+function readRoot(root: ConfigNode, reader: ConfigReader): readonly ReadPipeline[] {
   if (root.kind !== 'map') {
     reader.mismatch(root, 'a map of sections', 'a configuration starts with `kafka:`, `s3:` and `delta:`')
     return []
@@ -176,10 +180,10 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
   if (!top.has('pipelines')) {
     const defaults = platformDefaults(reader.context.environment, 1)
     const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader, defaults)
-    return single === null ? [] : [single.config]
+    return single === null ? [] : [single]
   }
   if (top.values.pipelines === undefined) return []
-  const pipelines: { config: PipelineConfig; span: Span }[] = []
+  const pipelines: ReadPipeline[] = []
   const texts = pipelineTexts(top.values.pipelines, reader)
   const defaults = platformDefaults(reader.context.environment, texts.length)
   for (const text of texts) {
@@ -187,7 +191,7 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
     if (pipeline !== null) pipelines.push(pipeline)
   }
   checkTables(pipelines, reader)
-  return pipelines.map(pipeline => pipeline.config)
+  return pipelines
 }
 
 const EMPTY_READING: SectionReading<typeof sectionFields> = {
@@ -228,8 +232,9 @@ function readPipeline(
   top: TopReading,
   reader: ConfigReader,
   defaults: PlatformDefaults,
-): { config: PipelineConfig; span: Span } | null {
+): ReadPipeline | null {
   const errorsBefore = reader.sink.errorCount
+  reader.sections.length = 0
   const kafka = readInherited('kafka', kafkaSection, text, top, reader)
   if (kafka !== null) checkKafka(kafka, reader)
   const s3 = readStorage(text, top, reader)
@@ -255,7 +260,14 @@ function readPipeline(
     ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
   lintPipeline(config, { delta, processing, freshness }, reader.sink)
-  return { config, span: text.span }
+  const effective = { name: config.name, isNamed: text.name !== null, sections: [...reader.sections] }
+  return { config, span: text.span, effective }
+}
+
+interface ReadPipeline {
+  readonly config: PipelineConfig
+  readonly span: Span
+  readonly effective: EffectivePipeline
 }
 
 /** Without an error in the text, a reading holds every value that its type promises. */
@@ -303,7 +315,10 @@ function readInherited<F extends Readonly<Record<string, unknown>>>(
   const kept = (inherited?.node.entries ?? [])
     .filter(entry => !replaced.has(entry.key))
     .map((entry): OwnedEntry => ({ ...entry, owner: key }))
-  return readSection(spec, [...kept, ...ownEntries], placeOf(key, text, top), reader)
+  const entries = [...kept, ...ownEntries]
+  const reading = readSection(spec, entries, placeOf(key, text, top), reader)
+  reader.sections.push(effectiveSection(key, spec, entries, reader.sink))
+  return reading
 }
 
 function placeOf(key: SectionKey, text: PipelineText, top: TopReading): SectionPlace {
