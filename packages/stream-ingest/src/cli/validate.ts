@@ -3,16 +3,13 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { struct } from '@stream-ingest/delta'
-import { checkConfigText } from '../config/config.ts'
-import { isConfigText, loadConfigText } from '../config/config-source.ts'
 import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
-import { ConfigError, type Diagnostic, EXIT_CODES } from '../error.ts'
+import { type Diagnostic, EXIT_CODES } from '../error.ts'
+import { type CheckedFile, checkFiles } from './checked-file.ts'
 import type { CommandIo } from './command-io.ts'
 
 export interface ValidateOptions {
@@ -21,16 +18,8 @@ export interface ValidateOptions {
   readonly denyWarnings?: boolean
 }
 
-const DEFAULT_FILE = 'stream-ingest.yaml'
 /** Topics and brokers that a summary names. */
 const SUMMARY_NAMES_MAX = 3
-
-interface FileReport {
-  readonly file: string
-  readonly diagnostics: readonly Diagnostic[]
-  /** Null where there are errors. */
-  readonly pipelines: readonly PipelineConfig[] | null
-}
 
 /**
  * Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. Findings are the result, so they
@@ -43,14 +32,7 @@ export async function validateCommand(
   options: ValidateOptions,
   io: Pick<CommandIo, 'stdout' | 'env' | 'cwd'>,
 ): Promise<number> {
-  const fromEnvironment = io.env.INGEST_CONFIG
-  const hasEnvironment = files.length === 0 && fromEnvironment !== undefined && fromEnvironment.trim() !== ''
-  const named = files.length > 0 ? files : [hasEnvironment ? fromEnvironment.trim() : DEFAULT_FILE]
-  const reports: FileReport[] = []
-  for (const name of named) {
-    const isText = hasEnvironment && isConfigText(name)
-    reports.push(isText ? check(name, 'INGEST_CONFIG', io) : await checkFile(name, io))
-  }
+  const reports = await checkFiles(files, io)
   const diagnostics = reports.flatMap(report => report.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
   const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
@@ -60,39 +42,8 @@ export async function validateCommand(
   return isOk ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
-async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Promise<FileReport> {
-  let text: string
-  try {
-    text = await loadConfigText(file.startsWith('s3://') ? file : resolve(io.cwd, file))
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return { file, diagnostics: [wholeFile(file, error)], pipelines: null }
-  }
-  return check(text, file, io)
-}
-
-function check(text: string, file: string, io: Pick<CommandIo, 'env' | 'cwd'>): FileReport {
-  const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines } = checkConfigText(text, { file, environment: io.env, readFile })
-  return { file, diagnostics, pipelines }
-}
-
-/** A file that gives no text has no line to show. */
-function wholeFile(file: string, error: ConfigError): Diagnostic {
-  const place = { line: 1, column: 1, endLine: 1, endColumn: 1, frame: null }
-  const code = error.code as Diagnostic['code']
-  return {
-    code,
-    severity: 'error',
-    file,
-    ...place,
-    message: error.message,
-    help: error.hint,
-    suggestion: null,
-  }
-}
-
-function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string {
+/** The document of `--json`. */
+export function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string {
   const document = {
     ok,
     diagnostics: diagnostics.map(({ code, severity, file, line, column, endLine, endColumn, ...rest }) => {
@@ -103,7 +54,8 @@ function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string
   return `${JSON.stringify(document)}\n`
 }
 
-function formatReports(reports: readonly FileReport[], diagnostics: readonly Diagnostic[]): string {
+/** Findings, and what each sound file does. */
+export function formatReports(reports: readonly CheckedFile[], diagnostics: readonly Diagnostic[]): string {
   const blocks = diagnostics.map(formatDiagnostic)
   for (const { file, pipelines } of reports) {
     if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))

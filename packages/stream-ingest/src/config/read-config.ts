@@ -7,6 +7,7 @@
 import type { Diagnostic } from '../error.ts'
 import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts'
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
+import type { ConfigTest } from './config-test.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
 import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
 import { type FieldType, integer } from './field-type.ts'
@@ -15,6 +16,7 @@ import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
+import { resolveTests } from './resolve-tests.ts'
 import {
   type AnySection,
   type OwnedEntry,
@@ -35,6 +37,7 @@ import {
   s3Section,
 } from './storage-section.ts'
 import { tablePath } from './table-path.ts'
+import { type DeclaredTest, TEST_SECTIONS, testsType } from './tests-section.ts'
 
 /** Pipelines of one process. */
 export const PIPELINES_MAX = 256
@@ -43,6 +46,8 @@ const PIPELINE_NAME = /^[A-Za-z0-9_-]{1,64}$/
 export interface ConfigReading {
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  /** What `tests:` has; none where there are errors. */
+  readonly tests: readonly ConfigTest[]
   readonly diagnostics: readonly Diagnostic[]
   /** Ids of the AWS secrets that the text refers to. */
   readonly awsSecretIds: ReadonlySet<string>
@@ -53,13 +58,22 @@ export function readConfig(text: string, file: string, context: ReaderContext): 
   const sink = new DiagnosticSink(file, text)
   const reader = new ConfigReader(sink, context, SECTION_KEYS)
   const root = parseConfigText(sink)
-  const pipelines = root === null ? [] : readRoot(root, reader)
+  const { pipelines, tests } = root === null ? NOTHING : readRoot(root, reader)
+  const hasErrors = sink.errorCount > 0
   return {
-    pipelines: sink.errorCount > 0 ? null : pipelines,
+    pipelines: hasErrors ? null : pipelines,
+    tests: hasErrors ? [] : tests,
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
   }
 }
+
+interface RootReading {
+  readonly pipelines: readonly PipelineConfig[]
+  readonly tests: readonly ConfigTest[]
+}
+
+const NOTHING: RootReading = { pipelines: [], tests: [] }
 
 /** A section as it stands in the text; its keys are read once inheritance is resolved. */
 interface WrittenSection {
@@ -125,6 +139,10 @@ export const rootSection = section(
     pipelines: optional<WrittenSection>(written('a map of pipelines by name'), {
       description: 'Several pipelines, run by one process; each overrides the top-level sections key by key.',
     }),
+    tests: optional<readonly DeclaredTest[]>(testsType(), {
+      description:
+        'Records and the rows that they are to become; `stream-ingest test` runs them, nothing else does.',
+    }),
   },
   storageChoice,
 )
@@ -140,9 +158,16 @@ export const ALL_SECTIONS: readonly AnySection[] = [
   ...DELTA_SUBSECTIONS,
   processingSection,
   freshnessSection,
+  ...TEST_SECTIONS,
 ]
 
-const SECTION_KEYS = new Map(ALL_SECTIONS.map(spec => [spec.name, Object.keys(spec.fields)]))
+/** A key at a wrong place is no test's: what is to be configured is likelier meant. */
+const SECTION_KEYS = new Map(
+  ALL_SECTIONS.filter(spec => !TEST_SECTIONS.some(each => each.name === spec.name)).map(spec => [
+    spec.name,
+    Object.keys(spec.fields),
+  ]),
+)
 
 /** One pipeline's place in the text. */
 interface PipelineText {
@@ -152,14 +177,21 @@ interface PipelineText {
   readonly own: SectionReading<typeof sectionFields>
 }
 
-function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConfig[] {
+function readRoot(root: ConfigNode, reader: ConfigReader): RootReading {
   if (root.kind !== 'map') {
     reader.mismatch(root, 'a map of sections', 'a configuration starts with `kafka:`, `s3:` and `delta:`')
-    return []
+    return NOTHING
   }
   const span = { start: root.span.start, end: root.span.start }
   const entries = root.entries.map(entry => ({ ...entry, owner: '' }))
   const top = readSection(rootSection, entries, { path: '', span }, reader)
+  const pipelines = readPipelines(top, span, reader)
+  // Without its pipelines nothing can be said of a test.
+  if (reader.sink.errorCount > 0) return NOTHING
+  return { pipelines, tests: resolveTests(top.values.tests ?? [], pipelines, reader) }
+}
+
+function readPipelines(top: TopReading, span: Span, reader: ConfigReader): readonly PipelineConfig[] {
   if (!top.has('pipelines')) {
     const defaults = platformDefaults(reader.context.environment, 1)
     const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader, defaults)
