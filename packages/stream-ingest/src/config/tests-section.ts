@@ -420,6 +420,16 @@ function readRecord(
       help: 'add `payload:`, `payload_text:` or `payload_base64:`; `payload: null` is a tombstone',
     })
   }
+  const [first, second] = given
+  if (
+    second !== undefined &&
+    given.some(key => reading.isUnset(key)) &&
+    reader.sink.errorCount === errorsBefore
+  ) {
+    const [tombstone, value] = reading.isUnset(first!) ? [first, second] : [second, first]
+    const message = `\`${tombstone}\` is a tombstone, and \`${value}\` a value`
+    reader.sink.error('CONFIG_CONFLICT', reading.spanOf(second), message, { help: 'keep one of them' })
+  }
   if (reader.sink.errorCount > errorsBefore) return undefined
   const { payload, payload_text, payload_base64, key, key_base64, timestamp = 0, ...others } = reading.values
   const text = payload === undefined ? payload_text : jsonOf(payload)
