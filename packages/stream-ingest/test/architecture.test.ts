@@ -46,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'delta',
     's3',
     'config/config.ts',
+    'config/config-test.ts',
     ...CONFIG_MEANING,
     'observe/event.ts',
     'error.ts',

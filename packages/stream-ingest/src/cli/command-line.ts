@@ -73,6 +73,7 @@ export function createProgram(io: CommandIo, setExitCode: (code: number) => void
   addDemo(program, io, setExitCode)
   addInit(program, io, setExitCode)
   addValidate(program, io, setExitCode)
+  addTest(program, io, setExitCode)
   addDoctor(program, io, setExitCode)
   addRun(program, io, setExitCode)
   addStatus(program, io, setExitCode)
@@ -145,6 +146,22 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
     .action(async (files: string[], options) => {
       const { validateCommand } = await import('./validate.ts')
       setExitCode(await validateCommand(files, options, io))
+    })
+}
+
+function addTest(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('test')
+    .description('run the tests of configuration files: records, and the rows that they become')
+    .argument('[configs...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .option('--filter <text>', 'only tests with this text in their names')
+    .option('--pipeline <name>', 'only tests of this pipeline')
+    .option('--update', 'write what came into the files, in place of what was expected')
+    .option('--deny-empty', 'exit 1 where there are no tests')
+    .option('--json', 'print one JSON document')
+    .action(async (files: string[], options) => {
+      const { testCommand } = await import('./test.ts')
+      setExitCode(await testCommand(files, options, io))
     })
 }
 

@@ -36,6 +36,21 @@ processing:
   on_bad_record: stop
 `
 
+/** Of the table above. */
+const TESTS = `
+# Records, and what is to become of them: \`stream-ingest test\` needs no Kafka. Columns that are not named may hold anything.
+tests:
+  - name: an event becomes one row
+    input:
+      timestamp: "2026-11-22T10:00:00Z"
+      payload: { user_id: 7, event_type: purchase, timestamp: 1795341600000, amount: 12.50 }
+    rows:
+      - { user_id: 7, timestamp: "2026-11-22T10:00:00Z", amount: 12.50, date: "2026-11-22" }
+  - name: an event without a user does not fit
+    input: { payload: { event_type: login, timestamp: 0 } }
+    bad: { column: user_id }
+`
+
 const KAFKA = `
 kafka:
   bootstrap_servers: "\${KAFKA:-localhost:9092}"
@@ -59,8 +74,8 @@ export const TEMPLATES: Readonly<Record<TemplateName, string>> = {
 # Tables in a folder; put \`s3:\` in its place later, the tables are the same.
 local:
   path: ./lake
-${DELTA}`,
-  s3: `${HEAD}${KAFKA}${S3}${DELTA}`,
+${DELTA}${TESTS}`,
+  s3: `${HEAD}${KAFKA}${S3}${DELTA}${TESTS}`,
   msk: `${HEAD}
 kafka:
   # The cluster's bootstrap servers for IAM authentication, port 9098.
@@ -72,5 +87,5 @@ kafka:
   auto_offset_reset: earliest
   security_protocol: sasl_ssl
   sasl: { mechanism: aws_msk_iam, region: "\${AWS_REGION:-us-east-1}" }
-${S3}${DELTA}`,
+${S3}${DELTA}${TESTS}`,
 }

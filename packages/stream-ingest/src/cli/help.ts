@@ -24,6 +24,11 @@ export const EXAMPLES: Readonly<Record<string, Examples>> = {
     ['validate', 'INGEST_CONFIG, else ./stream-ingest.yaml'],
     ['validate a.yaml b.yaml --deny-warnings', 'in a build'],
   ],
+  test: [
+    ['test', 'do the records of `tests:` become the rows that they are to become'],
+    ['test orders.yaml --filter refund', 'some of them'],
+    ['test orders.yaml --update', 'what came is right: write it into the file'],
+  ],
   doctor: [['doctor stream-ingest.yaml', 'each fault with its fix']],
   run: [
     ['run', 'INGEST_CONFIG, else ./stream-ingest.yaml; until Ctrl-C'],

@@ -57,6 +57,7 @@ export async function initCommand(folder: string, options: InitOptions, io: Comm
       '',
       'next:',
       `  stream-ingest validate ${shown}`,
+      `  stream-ingest test ${shown}     runs its tests: no Kafka, no store`,
       `  stream-ingest run ${shown} --until-latest --dry-run     reads Kafka, writes nothing`,
       `  stream-ingest run ${shown}`,
       '',

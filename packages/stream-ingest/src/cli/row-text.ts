@@ -81,7 +81,8 @@ function structJson(fields: readonly StructField[], value: TableRow): Record<str
   return Object.fromEntries(fields.map(({ name, type }) => [name, valueJson(type, value[name])]))
 }
 
-function valueJson(type: DataType, value: unknown): unknown {
+/** One value of a row as a value of `formatJson`. */
+export function valueJson(type: DataType, value: unknown): unknown {
   if (value === null || value === undefined) return null
   switch (type.kind) {
     case 'decimal':

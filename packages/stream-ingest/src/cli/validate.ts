@@ -3,20 +3,16 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { struct } from '@stream-ingest/delta'
-import { checkConfigText } from '../config/config.ts'
-import { isConfigText, loadConfigText } from '../config/config-source.ts'
 import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
-import { type EffectivePipeline, formatEffective } from '../config/effective-config.ts'
+import { formatEffective } from '../config/effective-config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
-import { ConfigError, type Diagnostic, EXIT_CODES } from '../error.ts'
+import { type Diagnostic, EXIT_CODES } from '../error.ts'
+import { type CheckedFile, checkFiles } from './checked-file.ts'
 import type { CommandIo } from './command-io.ts'
 import { formatGithub, formatSarif } from './diagnostic-report.ts'
-import { configsOfMarkdown } from './markdown-config.ts'
 
 export const VALIDATE_FORMATS = ['text', 'json', 'github', 'sarif'] as const
 export type ValidateFormat = (typeof VALIDATE_FORMATS)[number]
@@ -31,20 +27,8 @@ export interface ValidateOptions {
   readonly denyWarnings?: boolean
 }
 
-const MARKDOWN = /\.(?:md|markdown)$/i
-const DEFAULT_FILE = 'stream-ingest.yaml'
 /** Topics and brokers that a summary names. */
 const SUMMARY_NAMES_MAX = 3
-
-interface FileReport {
-  readonly file: string
-  readonly diagnostics: readonly Diagnostic[]
-  /** Null where there are errors. */
-  readonly pipelines: readonly PipelineConfig[] | null
-  readonly effective?: readonly EffectivePipeline[]
-  /** Of a Markdown file without a configuration: its fences of YAML that are something else. */
-  readonly skippedCount?: number
-}
 
 /**
  * Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. Findings are the result, so they
@@ -57,15 +41,7 @@ export async function validateCommand(
   options: ValidateOptions,
   io: Pick<CommandIo, 'stdout' | 'env' | 'cwd'>,
 ): Promise<number> {
-  const fromEnvironment = io.env.INGEST_CONFIG
-  const hasEnvironment = files.length === 0 && fromEnvironment !== undefined && fromEnvironment.trim() !== ''
-  const named = files.length > 0 ? files : [hasEnvironment ? fromEnvironment.trim() : DEFAULT_FILE]
-  const reports: FileReport[] = []
-  for (const name of named) {
-    const isText = hasEnvironment && isConfigText(name)
-    if (isText) reports.push(check(name, 'INGEST_CONFIG', io))
-    else reports.push(...(await checkFile(name, io)))
-  }
+  const reports = await checkFiles(files, io)
   const diagnostics = reports.flatMap(report => report.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
   const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
@@ -77,7 +53,7 @@ export async function validateCommand(
 function formatAs(
   format: ValidateFormat,
   isOk: boolean,
-  reports: readonly FileReport[],
+  reports: readonly CheckedFile[],
   showsDefaults: boolean,
 ): string {
   const diagnostics = reports.flatMap(report => report.diagnostics)
@@ -93,50 +69,11 @@ function formatAs(
   }
 }
 
-/** A Markdown file has as many configurations as fences. */
-async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Promise<readonly FileReport[]> {
-  let text: string
-  try {
-    text = await loadConfigText(file.startsWith('s3://') ? file : resolve(io.cwd, file))
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return [{ file, diagnostics: [wholeFile(file, error)], pipelines: null }]
-  }
-  if (!MARKDOWN.test(file)) return [check(text, file, io)]
-  const { configs, skippedCount } = configsOfMarkdown(text)
-  const reports = configs.map(config => check(config.text, file, io))
-  return reports.length === 0 ? [{ file, diagnostics: [], pipelines: [], skippedCount }] : reports
-}
-
-function check(text: string, file: string, io: Pick<CommandIo, 'env' | 'cwd'>): FileReport {
-  const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines, effective } = checkConfigText(text, {
-    file,
-    environment: io.env,
-    readFile,
-  })
-  return { file, diagnostics, pipelines, ...(pipelines === null ? {} : { effective }) }
-}
-
-/** A file that gives no text has no line to show. */
-function wholeFile(file: string, error: ConfigError): Diagnostic {
-  const place = { line: 1, column: 1, endLine: 1, endColumn: 1, frame: null }
-  const code = error.code as Diagnostic['code']
-  return {
-    code,
-    severity: 'error',
-    file,
-    ...place,
-    message: error.message,
-    help: error.hint,
-    suggestion: null,
-  }
-}
-
-function formatDocument(
+/** The document of `--json`. */
+export function formatDocument(
   ok: boolean,
   diagnostics: readonly Diagnostic[],
-  reports: readonly FileReport[] | null,
+  reports: readonly CheckedFile[] | null = null,
 ): string {
   const document = {
     ok,
@@ -151,10 +88,11 @@ function formatDocument(
   return `${JSON.stringify(document)}\n`
 }
 
-function formatReports(
-  reports: readonly FileReport[],
+/** Findings, and what each sound file does. */
+export function formatReports(
+  reports: readonly CheckedFile[],
   diagnostics: readonly Diagnostic[],
-  showsDefaults: boolean,
+  showsDefaults = false,
 ): string {
   const blocks = diagnostics.map(formatDiagnostic)
   for (const { file, pipelines, effective, skippedCount } of reports) {

@@ -63,6 +63,11 @@ export class DiagnosticSink {
     this.#add({ code, severity: 'warning', span, message, ...detail })
   }
 
+  /** The line, from 1, of a place in the text. */
+  lineAt(offset: number): number {
+    return this.#position(offset).line
+  }
+
   /** This part of the text is never shown. */
   redact(span: Span): void {
     if (span.end > span.start) this.#secrets.push(span)

@@ -32,6 +32,7 @@ export function createJsonSchema(): JsonSchema {
           anyOf: [{ type: 'object', additionalProperties: false, properties: sections }, { type: 'null' }],
         },
       },
+      tests: fieldSchema(rootSection.fields.tests as FieldSpec<unknown>),
     },
     definitions,
   }

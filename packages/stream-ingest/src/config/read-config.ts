@@ -8,6 +8,7 @@ import type { Diagnostic } from '../error.ts'
 import { appendAssignments, applyAssignments } from './assignment.ts'
 import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts'
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
+import type { ConfigTest } from './config-test.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
 import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
 import { type EffectivePipeline, effectiveSection } from './effective-config.ts'
@@ -18,6 +19,7 @@ import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kaf
 import { lintPipeline } from './lint.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
+import { resolveTests } from './resolve-tests.ts'
 import {
   type AnySection,
   type OwnedEntry,
@@ -38,6 +40,7 @@ import {
   s3Section,
 } from './storage-section.ts'
 import { tablePath } from './table-path.ts'
+import { type DeclaredTest, TEST_SECTIONS, testsType } from './tests-section.ts'
 
 /** Pipelines of one process. */
 export const PIPELINES_MAX = 256
@@ -46,6 +49,8 @@ const PIPELINE_NAME = /^[A-Za-z0-9_-]{1,64}$/
 export interface ConfigReading {
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  /** What `tests:` has; none where there are errors. */
+  readonly tests: readonly ConfigTest[]
   readonly diagnostics: readonly Diagnostic[]
   /** Each key of each pipeline, where there are no errors. */
   readonly effective: readonly EffectivePipeline[]
@@ -69,14 +74,24 @@ export function readConfig(
   const sink = new DiagnosticSink(file, whole)
   const reader = new ConfigReader(sink, context, SECTION_KEYS)
   const root = parseConfigText(sink)
-  const pipelines = root === null ? [] : readRoot(applyAssignments(root, assignments, sink), reader)
+  const { pipelines, tests } =
+    root === null ? NOTHING : readRoot(applyAssignments(root, assignments, sink), reader)
+  const hasErrors = sink.errorCount > 0
   return {
-    pipelines: sink.errorCount > 0 ? null : pipelines.map(({ config }) => config),
+    pipelines: hasErrors ? null : pipelines.map(({ config }) => config),
     effective: pipelines.map(({ effective }) => effective),
+    tests: hasErrors ? [] : tests,
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
   }
 }
+
+interface RootReading {
+  readonly pipelines: readonly ReadPipeline[]
+  readonly tests: readonly ConfigTest[]
+}
+
+const NOTHING: RootReading = { pipelines: [], tests: [] }
 
 /** A section as it stands in the text; its keys are read once inheritance is resolved. */
 interface WrittenSection {
@@ -142,6 +157,10 @@ export const rootSection = section(
     pipelines: optional<WrittenSection>(written('a map of pipelines by name'), {
       description: 'Several pipelines, run by one process; each overrides the top-level sections key by key.',
     }),
+    tests: optional<readonly DeclaredTest[]>(testsType(), {
+      description:
+        'Records and the rows that they are to become; `stream-ingest test` runs them, nothing else does.',
+    }),
   },
   storageChoice,
 )
@@ -157,9 +176,16 @@ export const ALL_SECTIONS: readonly AnySection[] = [
   ...DELTA_SUBSECTIONS,
   processingSection,
   freshnessSection,
+  ...TEST_SECTIONS,
 ]
 
-const SECTION_KEYS = new Map(ALL_SECTIONS.map(spec => [spec.name, Object.keys(spec.fields)]))
+/** A key at a wrong place is no test's: what is to be configured is likelier meant. */
+const SECTION_KEYS = new Map(
+  ALL_SECTIONS.filter(spec => !TEST_SECTIONS.some(each => each.name === spec.name)).map(spec => [
+    spec.name,
+    Object.keys(spec.fields),
+  ]),
+)
 
 /** One pipeline's place in the text. */
 interface PipelineText {
@@ -169,14 +195,28 @@ interface PipelineText {
   readonly own: SectionReading<typeof sectionFields>
 }
 
-function readRoot(root: ConfigNode, reader: ConfigReader): readonly ReadPipeline[] {
+function readRoot(root: ConfigNode, reader: ConfigReader): RootReading {
   if (root.kind !== 'map') {
     reader.mismatch(root, 'a map of sections', 'a configuration starts with `kafka:`, `s3:` and `delta:`')
-    return []
+    return NOTHING
   }
   const span = { start: root.span.start, end: root.span.start }
   const entries = root.entries.map(entry => ({ ...entry, owner: '' }))
   const top = readSection(rootSection, entries, { path: '', span }, reader)
+  const pipelines = readPipelines(top, span, reader)
+  // Without its pipelines nothing can be said of a test.
+  if (reader.sink.errorCount > 0) return NOTHING
+  return {
+    pipelines,
+    tests: resolveTests(
+      top.values.tests ?? [],
+      pipelines.map(({ config }) => config),
+      reader,
+    ),
+  }
+}
+
+function readPipelines(top: TopReading, span: Span, reader: ConfigReader): readonly ReadPipeline[] {
   if (!top.has('pipelines')) {
     const defaults = platformDefaults(reader.context.environment, 1)
     const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader, defaults)

@@ -25,14 +25,25 @@ describe('init', () => {
       assert.deepEqual(documentOf(validated).diagnostics, [])
       assert.equal(validated.exitCode, 0)
     })
+
+    test(`writes tests into \`${template}\` that pass`, async t => {
+      const cwd = await emptyFolder(t)
+      await run(['init', '--template', template], { cwd })
+      const { exitCode, stdout } = await run(['test'], { cwd })
+      assert.deepEqual([exitCode, stdout.split('\n').at(-2)], [0, '2 passed, 0 failed'])
+    })
   }
 
   test('ends with the commands that come next, as they are to be typed', async t => {
     const cwd = await emptyFolder(t)
     const { stdout } = await run(['init'], { cwd })
     const commands = [...stdout.matchAll(/^ {2}stream-ingest (.*?)(?: {2,}.*)?$/gm)].map(match => match[1]!)
-    assert.equal(commands.length, 3)
-    assert.equal((await run(commands[0]!.split(' '), { cwd })).exitCode, 0)
+    assert.deepEqual(
+      commands.map(command => command.split(' ')[0]),
+      ['validate', 'test', 'run', 'run'],
+    )
+    for (const command of commands.slice(0, 2))
+      assert.equal((await run(command.split(' '), { cwd })).exitCode, 0)
   })
 
   test('puts the schema of the modeline beside it', async t => {

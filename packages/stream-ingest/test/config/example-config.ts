@@ -108,6 +108,26 @@ processing:
   runtime_limit_ms: 60000
   workers: 2
   dry_run: true
+freshness: { warn_after: 10m, error_after: 30m }
+tests:
+  - name: an order becomes a row
+    pipeline: orders
+    input:
+      - payload: { order: { id: 7 }, placed_at: 0 }
+        key: order-7
+        headers: { trace-id: abc, none: null, twice: [a, b] }
+        timestamp: "2026-01-31T10:00:00Z"
+        topic: refunds
+        partition: 2
+        offset: 9007199254740993
+      - { payload_text: "{}", key_base64: AAE=, timestamp: none }
+      - { payload_base64: e30=, timestamp: 1769853600000 }
+    rows:
+      - { id: 7, placed_at: "1970-01-01T00:00:00Z", day: 1970-01-01 }
+    bad:
+      - { code: RECORD_INVALID, column: id, message: found nothing }
+      - {}
+    skipped: false
 `
 
 export const EVERY_KEY_ENVIRONMENT = {

@@ -27,6 +27,8 @@ function isolate(spec: AnySection, key: string): { text: string; line: number; c
   if (spec.name === 'delta.schema') {
     return { text: `delta:\n  schema:\n    - ${key}: 1\n`, line: 3, column: 7 }
   }
+  if (spec.name === 'tests.*') return { text: `tests:\n  - ${key}: 1\n`, line: 2, column: 5 }
+  if (path[0] === 'tests') return { text: `tests:\n  - ${path[1]}:\n      ${key}: 1\n`, line: 3, column: 7 }
   const lines = path.map((name, depth) => `${'  '.repeat(depth)}${name === '*' ? 'some_name' : name}:`)
   const indent = '  '.repeat(path.length)
   return {

@@ -1,0 +1,196 @@
+/**
+ * Tests of a configuration: records through the decoder and the columns of a run, without Kafka, store or network.
+ *
+ * @module
+ */
+import type { Runtime } from '@stream-ingest/delta'
+import type { ConfigTest, TestRecord, WrittenMap } from '../config/config-test.ts'
+import type { PipelineConfig } from '../config/ingest-config.ts'
+import type { TableLayout } from '../config/table-layout.ts'
+import { StreamIngestError } from '../error.ts'
+import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import { encodeRecordBatch } from '../kafka/record-batch-encoder.ts'
+import { RowComparison, type ValueDifference } from './expected-row.ts'
+import { type DecodedMessage, MessageDecoder } from './message-decoder.ts'
+
+/** Of one record batch: its offsets are 32-bit deltas. */
+const OFFSET_DELTA_MAX = 0x7fff_ffffn
+
+export type BadKey = 'code' | 'column' | 'message'
+
+/** One way in which what came is not what is expected. */
+export type Difference =
+  | ValueDifference
+  /** Fewer rows than expected. */
+  | { readonly kind: 'missing_row'; readonly row: number; readonly written: WrittenMap }
+  /** More rows than expected. */
+  | { readonly kind: 'extra_row'; readonly row: number }
+  /** A record that does not fit; null where there is none, or where none is expected. `index` is among such records. */
+  | {
+      readonly kind: 'bad'
+      readonly index: number
+      readonly key: BadKey | null
+      readonly expected: string | null
+      readonly actual: string | null
+    }
+  /** Another number of tombstones is left out. */
+  | { readonly kind: 'skipped'; readonly expected: number; readonly actual: number }
+
+/** What became of the records of a test. */
+export interface TestOutcome {
+  readonly layout: TableLayout
+  /** In the order of the records. */
+  readonly rows: readonly DecodedMessage[]
+  readonly bad: readonly DecodedMessage[]
+  readonly skipped: number
+}
+
+export interface ConfigTestResult {
+  readonly test: ConfigTest
+  readonly ok: boolean
+  readonly differences: readonly Difference[]
+  /** Null where `error` says why there is none. */
+  readonly outcome: TestOutcome | null
+  readonly error: StreamIngestError | null
+}
+
+/** Runs one test. Throws nothing but bugs: what the pipeline refuses is the result's `error`. */
+export function runConfigTest(
+  test: ConfigTest,
+  pipeline: PipelineConfig,
+  runtime: Pick<Runtime, 'now'>,
+): ConfigTestResult {
+  try {
+    const outcome = decodeRecords(test.records, pipeline, runtime)
+    const differences = differencesOf(test, outcome)
+    return { test, ok: differences.length === 0, differences, outcome, error: null }
+  } catch (error) {
+    if (!(error instanceof StreamIngestError)) throw error
+    return { test, ok: false, differences: [], outcome: null, error }
+  }
+}
+
+function decodeRecords(
+  records: readonly TestRecord[],
+  pipeline: PipelineConfig,
+  runtime: Pick<Runtime, 'now'>,
+): TestOutcome {
+  const decoder = new MessageDecoder(pipeline, null, runtime)
+  const messages = chunksOf(records).flatMap(chunk => decoder.decode(chunk, records.length))
+  return {
+    layout: decoder.layout,
+    rows: messages.filter(({ outcome }) => outcome === 'row'),
+    bad: messages.filter(({ outcome }) => outcome === 'bad'),
+    skipped: messages.filter(({ outcome }) => outcome === 'skipped').length,
+  }
+}
+
+/** The records as Kafka would hand them out: in their order, a chunk for each run of ascending offsets. */
+function chunksOf(records: readonly TestRecord[]): SourceChunk[] {
+  const runs: TestRecord[][] = []
+  for (const record of records) {
+    const run = runs.at(-1)
+    if (run !== undefined && continues(run, record)) run.push(record)
+    else runs.push([record])
+  }
+  const known = new Map<string, TopicPartition>()
+  return runs.map(run => {
+    const { topic, partition, offset: fromOffset } = run[0]!
+    const key = `${partition} ${topic}`
+    const topicPartition = known.get(key) ?? { topic, topicId: topic, partition }
+    known.set(key, topicPartition)
+    const encodable = run.map(({ offset, timestampMs, ...record }) => ({
+      ...record,
+      offsetDelta: Number(offset - fromOffset),
+      // Kafka's own mark of a record without one.
+      timestampMs: timestampMs ?? -1,
+    }))
+    const batch = encodeRecordBatch(encodable, { baseOffset: fromOffset })
+    const nextOffset = run.at(-1)!.offset + 1n
+    return {
+      topicPartition,
+      fromOffset,
+      nextOffset,
+      batches: [batch],
+      sizeBytes: batch.length,
+      abortedRecordCount: 0,
+      endOffset: nextOffset,
+    }
+  })
+}
+
+function continues(run: readonly TestRecord[], { topic, partition, offset }: TestRecord): boolean {
+  const first = run[0]!
+  const last = run.at(-1)!
+  return (
+    last.topic === topic &&
+    last.partition === partition &&
+    last.offset < offset &&
+    offset - first.offset <= OFFSET_DELTA_MAX
+  )
+}
+
+function differencesOf({ expected }: ConfigTest, outcome: TestOutcome): Difference[] {
+  const skipped = expected.skipped?.value ?? 0
+  return [
+    ...rowDifferences(expected.rows?.value ?? [], outcome),
+    ...badDifferences(expected.bad?.value ?? [], outcome.bad),
+    ...(skipped === outcome.skipped
+      ? []
+      : [{ kind: 'skipped' as const, expected: skipped, actual: outcome.skipped }]),
+  ]
+}
+
+function rowDifferences(expected: readonly WrittenMap[], { layout, rows }: TestOutcome): Difference[] {
+  const found: Difference[] = []
+  // Rows that came together have their schema in common.
+  let comparison: RowComparison | null = null
+  let schema: DecodedMessage['schema'] = null
+  for (const [row, written] of expected.entries()) {
+    const actual = rows[row]
+    if (actual === undefined) {
+      found.push({ kind: 'missing_row', row, written })
+      continue
+    }
+    if (comparison === null || actual.schema !== schema) {
+      schema = actual.schema
+      comparison = new RowComparison(layout, actual.schema!)
+    }
+    found.push(...comparison.differences(written, actual.row!, row))
+  }
+  for (let row = expected.length; row < rows.length; row++) found.push({ kind: 'extra_row', row })
+  return found
+}
+
+function badDifferences(
+  expected: readonly Readonly<Partial<Record<BadKey, string | undefined>>>[],
+  bad: readonly DecodedMessage[],
+): Difference[] {
+  const found: Difference[] = []
+  for (let index = 0; index < Math.max(expected.length, bad.length); index++) {
+    const wanted = expected[index]
+    const reason = bad[index]?.reason ?? null
+    if (wanted === undefined || reason === null) {
+      found.push({
+        kind: 'bad',
+        index,
+        key: null,
+        expected: wanted === undefined ? null : describeBad(wanted),
+        actual: reason === null ? null : describeBad(reason),
+      })
+      continue
+    }
+    for (const key of ['code', 'column', 'message'] as const) {
+      const word = wanted[key]
+      const actual = reason[key]
+      const fits = key === 'message' ? reason.message.includes(word ?? '') : actual === word
+      if (word !== undefined && !fits) found.push({ kind: 'bad', index, key, expected: word, actual })
+    }
+  }
+  return found
+}
+
+function describeBad(bad: Readonly<Partial<Record<BadKey, string | null | undefined>>>): string {
+  const words = [bad.code, bad.column, bad.message].filter(word => word !== undefined && word !== null)
+  return words.length === 0 ? 'a record that does not fit' : words.join(': ')
+}
