@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { IngestConfig } from '../packages/stream-ingest/src/config/config.ts'
+import { IngestConfig } from 'stream-ingest'
 import { type Column, declaredType } from './shapes/shape.ts'
 
 export interface BenchSettings {

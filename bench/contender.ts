@@ -151,13 +151,7 @@ function benchSettings(topic: Topic, settings: WriteSettings, lake: string): Ben
 
 function ourCommand(script: string, settings: BenchSettings, launch: LaunchSettings): ProgramCommand {
   const path = fileURLToPath(new URL(script, import.meta.url))
-  const node = [
-    process.execPath,
-    '--conditions=source',
-    ...launch.nodeOptions,
-    path,
-    JSON.stringify(settings),
-  ]
+  const node = [process.execPath, ...launch.nodeOptions, path, JSON.stringify(settings)]
   const [command, ...args] = [...launch.under, ...node]
   return { command: command as string, args }
 }

@@ -1,13 +1,13 @@
 /**
- * A measured process: drains a topic into a table and prints its figures as one JSON line. Started by `bench/run.ts`.
+ * A measured process: drains a topic into a table and prints its figures as one JSON line. Started by `bench/run.ts`,
+ * with the package as it is published: built.
  *
  * The stages that run without waiting (decoding, encoding) are measured by the process's own CPU clock in place of the
  * wall clock, so that other processes on the machine do not count.
  *
  * @module
  */
-import { systemRuntime } from '@stream-ingest/delta'
-import { StreamIngestProcessor } from '../packages/stream-ingest/src/pipeline/stream-ingest-processor.ts'
+import { StreamIngestProcessor, systemRuntime } from 'stream-ingest'
 import { type BenchSettings, benchConfig } from './config.ts'
 import { cpuMs, type OurReport, WorkClock } from './work-clock.ts'
 

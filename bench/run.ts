@@ -7,7 +7,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { constants, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { KafkaProducer } from '../scripts/kafka-producer.ts'
+import { runToSuccess } from '../scripts/stack/installation.ts'
 import { removeFolderWhenKilled } from '../scripts/stack/managed-process.ts'
 import { type Comparison, compare } from './comparison.ts'
 import { type Contender, createContenders, type WriteSettings } from './contender.ts'
@@ -22,6 +24,7 @@ import { userEvents } from './shapes/user-events.ts'
 import { renderTable, type Table } from './table.ts'
 import { type TargetResult, targetResults, targetTable } from './target.ts'
 
+const PACKAGE = fileURLToPath(new URL('../packages/stream-ingest', import.meta.url))
 const PARTITIONS = 4
 const SEED = 1
 const EXIT_USAGE = 64
@@ -60,6 +63,8 @@ class Bench {
   }
 
   async run(): Promise<BenchFigures> {
+    progressed('building the packages: what is measured is what is published')
+    await runToSuccess('tsc', ['-b', PACKAGE])
     const { peers: names, shapes, memoryCounts, growth } = this.#options
     if (names.length > 0) progressed(`installing ${names.join(', ')}, if they are not there`)
     const { peers, unavailable } = await installPeers(names)
