@@ -1,17 +1,24 @@
 /**
- * The pipeline that the benchmarks run: the generated user events, all eight fields and the four metadata columns.
+ * The pipeline that the benchmarks run: the columns of a shape and the four metadata columns, partitioned by the day of
+ * the record's time unless said otherwise.
  *
  * @module
  */
-import { IngestConfig } from '../packages/stream-ingest/src/config/config.ts'
+import { IngestConfig } from 'stream-ingest'
+import { type Column, declaredType } from './shapes/shape.ts'
 
 export interface BenchSettings {
   readonly kafka: string
   readonly topic: string
+  readonly columns: readonly Column[]
+  /** Default: `date`, of the record's time. */
+  readonly partitionColumns?: readonly string[]
   /** Where the lake is: an S3 prefix, or a directory. */
   readonly lake: string
   readonly batchSize: number
   readonly compression: string
+  /** As `processing.memory_limit` has it, e.g. `128MiB`. */
+  readonly memoryLimit?: string
 }
 
 /** S3 settings come from the environment that the dev stack sets. */
@@ -33,25 +40,25 @@ export function benchConfig(settings: BenchSettings): IngestConfig {
             },
           },
         }
+  const { memoryLimit } = settings
   return IngestConfig.parse(
     JSON.stringify({
       kafka: { bootstrap_servers: settings.kafka, topic: settings.topic, consumer_group: 'bench' },
       ...place,
       delta: {
         table_name: 'events',
-        partition_columns: ['date'],
-        schema: [
-          { name: 'user_id', data_type: 'int64', nullable: false },
-          { name: 'event_type', data_type: 'utf8', nullable: false },
-          { name: 'timestamp', data_type: 'timestamp_millisecond', nullable: false },
-          { name: 'session_id', data_type: 'utf8' },
-          { name: 'page', data_type: 'utf8' },
-          { name: 'amount', data_type: 'float64' },
-          { name: 'quantity', data_type: 'int32' },
-          { name: 'is_mobile', data_type: 'boolean' },
-        ],
+        partition_columns: settings.partitionColumns ?? ['date'],
+        schema: settings.columns.map(({ name, type, required = false }) => ({
+          name,
+          data_type: declaredType(type),
+          nullable: !required,
+        })),
       },
-      processing: { batch_size: settings.batchSize, compression_type: settings.compression },
+      processing: {
+        batch_size: settings.batchSize,
+        compression_type: settings.compression,
+        ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
+      },
     }),
   )
 }

@@ -1,171 +1,211 @@
 /**
- * `npm run bench`: from a topic on real Kafka to a committed table on a real S3 server, in figures.
- *
- *     npm run bench -- [--count 1000000] [--runs 3] [--codec lz4] [--compression snappy] [--batch-size 1000000]
- *
- * Each run is a process of its own; figures are medians with the range. The split: decoding and encoding by the process's
- * CPU clock around them; fetching by a process that only fetches; upload and commit are what is left.
+ * `npm run bench`: from a topic on real Kafka to a committed table on a real S3 server, in figures, beside what others
+ * take for a part of it. `npm run bench -- --help` lists the options; docs/performance.md says what each row means.
  *
  * @module
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { cpus } from 'node:os'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { constants, cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import type { CompressionCodec } from '../packages/stream-ingest/src/kafka/compression.ts'
-import type { EncodableRecord } from '../packages/stream-ingest/src/kafka/record-batch-encoder.ts'
-import { generateMessages } from '../packages/stream-ingest/src/testing/generate-messages.ts'
 import { KafkaProducer } from '../scripts/kafka-producer.ts'
-import type { BenchSettings } from './config.ts'
-import type { Figures } from './ingest.ts'
+import { runToSuccess } from '../scripts/stack/installation.ts'
+import { removeFolderWhenKilled } from '../scripts/stack/managed-process.ts'
+import { type Comparison, compare } from './comparison.ts'
+import { type Contender, createContenders, type WriteSettings } from './contender.ts'
+import { createDataset, type FillTopicOptions, fillTopic } from './dataset.ts'
+import { formatNumber } from './figure.ts'
+import { type GrowthFigures, growthTable, measureGrowth } from './growth.ts'
+import { type MemoryFigures, measureMemory, memoryTable } from './memory.ts'
+import { type BenchOptions, parseOptions, USAGE, UsageError } from './options.ts'
+import { installPeers } from './peers/installation.ts'
+import { contenderTable, stageTable } from './report.ts'
+import { userEvents } from './shapes/user-events.ts'
+import { renderTable, type Table } from './table.ts'
+import { type TargetResult, targetResults, targetTable } from './target.ts'
 
+const PACKAGE = fileURLToPath(new URL('../packages/stream-ingest', import.meta.url))
 const PARTITIONS = 4
+const SEED = 1
+const EXIT_USAGE = 64
 
-const { values } = parseArgs({
-  options: {
-    count: { type: 'string', default: '1000000' },
-    runs: { type: 'string', default: '3' },
-    codec: { type: 'string', default: 'lz4' },
-    compression: { type: 'string', default: 'snappy' },
-    'batch-size': { type: 'string', default: '1000000' },
-  },
-})
-const count = Number(values.count)
-const runs = Number(values.runs)
-const kafka = process.env.SI_TEST_KAFKA
-if (kafka === undefined)
-  throw new Error('run this through `npm run bench`, which starts Kafka and an S3 server')
-
-async function measure(mode: 'ingest' | 'fetch', settings: BenchSettings): Promise<Figures> {
-  const script = fileURLToPath(new URL('./ingest.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--conditions=source', script, mode, JSON.stringify(settings)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', chunk => {
-    text += chunk
-  })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`the measured process ended with exit code ${code}`)
-  return JSON.parse(text) as Figures
+interface Machine {
+  readonly date: string
+  readonly processor: string
+  readonly cores: number
+  readonly versions: readonly string[]
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]!
+/** All that `--json` writes. */
+interface BenchFigures {
+  readonly machine: Machine
+  readonly options: BenchOptions
+  readonly unavailable: readonly string[]
+  readonly comparisons: readonly Comparison[]
+  readonly targets: readonly TargetResult[]
+  readonly memory: readonly MemoryFigures[]
+  readonly growth: readonly GrowthFigures[]
 }
 
-function line(name: string, numbers: readonly number[], unit: string, digits = 2): void {
-  const range = `${Math.min(...numbers).toFixed(digits)}–${Math.max(...numbers).toFixed(digits)}`
-  process.stdout.write(
-    `${name.padEnd(34)}${median(numbers).toFixed(digits).padStart(12)}  ${unit.padEnd(14)} ${range}\n`,
-  )
-}
+class Bench {
+  readonly #options: BenchOptions
+  readonly #producer: KafkaProducer
+  readonly #kafka: string
+  readonly #folder: string
+  readonly #settings: WriteSettings
 
-function* countedMessages(): Generator<EncodableRecord> {
-  for (const { key, value, timestampMs } of generateMessages({ seed: 1, count })) {
-    bytes += value.length
-    yield { key, value, timestampMs }
+  constructor(options: BenchOptions, producer: KafkaProducer, kafka: string, folder: string) {
+    this.#options = options
+    this.#producer = producer
+    this.#kafka = kafka
+    this.#folder = folder
+    this.#settings = { batchSize: options.batchSize, compression: options.compression }
+  }
+
+  async run(): Promise<BenchFigures> {
+    progressed('building the packages: what is measured is what is published')
+    await runToSuccess('tsc', ['-b', PACKAGE])
+    const { peers: names, shapes, memoryCounts, growth } = this.#options
+    if (names.length > 0) progressed(`installing ${names.join(', ')}, if they are not there`)
+    const { peers, unavailable } = await installPeers(names)
+    const machine = describeMachine(peers.map(({ version }) => version))
+    const { launch } = this.#options
+    const contenders = createContenders(peers, this.#settings, launch, this.#folder)
+    this.#print(headline(machine, this.#options, unavailable))
+    const comparisons: Comparison[] = []
+    for (const { shape, messageCount } of shapes) {
+      const comparison = await this.#compare(shape, messageCount, contenders)
+      comparisons.push(comparison)
+      this.#printTable(contenderTable(comparison))
+      this.#printTable(stageTable(comparison))
+    }
+    const targets = comparisons.flatMap(targetResults)
+    if (targets.length > 0) this.#printTable(targetTable(targets, machine.cores))
+    const memory: MemoryFigures[] = []
+    for (const messageCount of memoryCounts) memory.push(await this.#measureMemory(messageCount))
+    if (memory.length > 0) this.#printTable(memoryTable(memory))
+    const grown = growth === null ? [] : await this.#measureGrowth(growth)
+    if (grown.length > 0) this.#printTable(growthTable(grown))
+    return { machine, options: this.#options, unavailable, comparisons, targets, memory, growth: grown }
+  }
+
+  async #compare(
+    shape: BenchOptions['shapes'][number]['shape'],
+    messageCount: number,
+    contenders: readonly Contender[],
+  ): Promise<Comparison> {
+    const { name, title } = shape
+    progressed(`${name}: writing ${formatNumber(messageCount, 0)} messages into a topic and a file`)
+    const topicOptions = this.#topicOptions(name)
+    const dataset = await createDataset(topicOptions, shape, messageCount, this.#folder)
+    const { runs } = this.#options
+    const comparison = await compare({ shape: name, title }, dataset, contenders, runs, (run, contender) => {
+      progressed(`${name}, run ${run + 1} of ${runs}: ${contender.title}`)
+    })
+    await this.#producer.deleteTopic(dataset.topic)
+    await rm(dataset.file)
+    return comparison
+  }
+
+  async #measureMemory(messageCount: number): Promise<MemoryFigures> {
+    progressed(`memory: ${formatNumber(messageCount, 0)} messages`)
+    const topicOptions = this.#topicOptions(`memory-${messageCount}`)
+    const messages = userEvents.messages(SEED, messageCount)
+    const topic = await fillTopic(topicOptions, userEvents.columns, messages)
+    const figures = await measureMemory(topic, this.#settings, this.#options.launch)
+    await this.#producer.deleteTopic(topic.topic)
+    return figures
+  }
+
+  #measureGrowth(counts: NonNullable<BenchOptions['growth']>): Promise<readonly GrowthFigures[]> {
+    const { runs, launch } = this.#options
+    const settings = this.#settings
+    return measureGrowth({ ...this.#topicOptions('growth'), counts, runs, settings, launch, progressed })
+  }
+
+  #topicOptions(name: string): FillTopicOptions {
+    return {
+      producer: this.#producer,
+      kafka: this.#kafka,
+      topic: `bench-${name}`,
+      partitionCount: PARTITIONS,
+      codec: this.#options.codec,
+    }
+  }
+
+  #printTable(table: Table): void {
+    this.#print(renderTable(table, this.#options.format))
+  }
+
+  #print(text: string): void {
+    process.stdout.write(`${text}\n`)
   }
 }
 
-const topic = `bench-${Date.now()}`
-const producer = await KafkaProducer.connect(kafka)
-await producer.createTopic(topic, PARTITIONS)
-let bytes = 0
-await producer.fill(topic, PARTITIONS, countedMessages(), { codec: values.codec as CompressionCodec })
-await producer.close()
-
-process.stdout.write(
-  `${count.toLocaleString('en-US')} messages of ${(bytes / count).toFixed(0)} B, ${PARTITIONS} partitions, ${values.codec} topic → ${values.compression} Parquet, commits of ${Number(values['batch-size']).toLocaleString('en-US')}\n`,
-)
-process.stdout.write(
-  `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}, ${runs} runs: median, unit, range\n\n`,
-)
-
-const ingests: Figures[] = []
-const fetches: Figures[] = []
-for (let run = 0; run < runs; run++) {
-  const settings = {
-    kafka,
-    topic,
-    lake: `bench/${topic}/${run}`,
-    batchSize: Number(values['batch-size']),
-    compression: values.compression,
+function describeMachine(peerVersions: readonly string[]): Machine {
+  return {
+    date: new Date().toISOString(),
+    processor: cpus()[0]?.model.trim() ?? 'unknown processor',
+    cores: cpus().length,
+    versions: [`Node ${process.versions.node}`, ...peerVersions],
   }
-  ingests.push(await measure('ingest', settings))
-  fetches.push(await measure('fetch', settings))
-}
-for (const { messages } of [...ingests, ...fetches]) {
-  if (messages !== count) throw new Error(`${messages} of ${count} messages were read`)
 }
 
-const perMessage = (ms: number): number => (ms * 1000) / count
-const fetchCpu = median(fetches.map(f => perMessage(f.workCpuMs)))
-line(
-  'messages per second',
-  ingests.map(f => (count / f.wallMs) * 1000),
-  '1/s',
-  0,
-)
-line(
-  'MB per second (JSON)',
-  ingests.map(f => bytes / 1e6 / (f.wallMs / 1000)),
-  'MB/s',
-  1,
-)
-line(
-  'CPU per message, whole process',
-  ingests.map(f => perMessage(f.cpuMs)),
-  'µs',
-)
-line(
-  '  start-up',
-  ingests.map(f => perMessage(f.cpuMs - f.workCpuMs)),
-  'µs',
-)
-line(
-  '  fetch (process that only fetches)',
-  fetches.map(f => perMessage(f.workCpuMs)),
-  'µs',
-)
-line(
-  '  decode (decompress, scan, route)',
-  ingests.map(f => perMessage(f.decodeCpuMs)),
-  'µs',
-)
-line(
-  '  encode (gather, Parquet, stats)',
-  ingests.map(f => perMessage(f.encodeCpuMs)),
-  'µs',
-)
-line(
-  '  upload and commit (the rest)',
-  ingests.map(f => perMessage(f.workCpuMs - f.decodeCpuMs - f.encodeCpuMs) - fetchCpu),
-  'µs',
-)
-line(
-  'peak RSS',
-  ingests.map(f => f.peakRssBytes / 2 ** 20),
-  'MiB',
-  0,
-)
-line(
-  'commits',
-  ingests.map(f => f.commits),
-  '',
-  0,
-)
-line(
-  'files',
-  ingests.map(f => f.files),
-  '',
-  0,
-)
-line(
-  'bytes written',
-  ingests.map(f => f.bytesWritten / 2 ** 20),
-  'MiB',
-  1,
-)
+function headline(machine: Machine, options: BenchOptions, unavailable: readonly string[]): string {
+  const { runs, codec, compression, batchSize, isQuick } = options
+  const lines = [
+    `${machine.date.slice(0, 10)}, ${machine.processor}, ${machine.cores} cores; ${machine.versions.join('; ')}.`,
+    `${PARTITIONS} partitions, ${codec} topic, ${compression} Parquet, commits of ${formatNumber(batchSize, 0)} messages; ` +
+      `${runs} runs in turn: median (range).`,
+    ...(isQuick ? ['A quick run: start-up weighs more than in a whole one; not to be quoted.'] : []),
+    ...unavailable.map(reason => `Not measured: ${reason}`),
+  ]
+  return lines.map(line => `${line}\n`).join('')
+}
+
+/** Where it stands, beside the report. */
+function progressed(what: string): void {
+  process.stderr.write(`▸ ${what}\n`)
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv)
+  if (options === null) {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  const kafka = process.env.SI_TEST_KAFKA
+  if (kafka === undefined)
+    throw new UsageError('run this through `npm run bench`, which starts Kafka and an S3 server')
+  const folder = await mkdtemp(join(tmpdir(), 'stream-ingest-bench-'))
+  removeFolderWhenKilled(folder)
+  const producer = await KafkaProducer.connect(kafka)
+  try {
+    const figures = await new Bench(options, producer, kafka, folder).run()
+    if (options.jsonFile !== null)
+      await writeFile(options.jsonFile, `${JSON.stringify(figures, jsonValue, 2)}\n`)
+    return 0
+  } finally {
+    await producer.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A shape is code; its name is enough. */
+function jsonValue(key: string, value: unknown): unknown {
+  return key === 'shape' && typeof value === 'object' ? (value as { name: string }).name : value
+}
+
+// An exit, not a death by the signal: what is measured just then ends as well.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const isUsage =
+    error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
+  if (!isUsage) throw error
+  process.stderr.write(`error: ${(error as Error).message}\n${USAGE}`)
+  process.exitCode = EXIT_USAGE
+}
