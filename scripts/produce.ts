@@ -45,11 +45,8 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write('error: no broker is named, and none is running; `npm run stack -- up` starts one\n')
     return EXIT_UNAVAILABLE
   }
-  // The numbers of later messages go on from the time, so that a second call makes other events.
   const records =
-    values.count === undefined
-      ? await linesOf(process.stdin)
-      : generateMessages({ seed: Date.now() % 2 ** 31, count: Number(values.count) })
+    values.count === undefined ? await linesOf(process.stdin) : eventsUntilNow(Number(values.count))
   const counts = await produce(kafka, topic, Number(values.partitions), records)
   const total = counts.reduce((sum, count) => sum + count, 0)
   process.stdout.write(`${total} messages to ${topic}, in ${counts.length} partitions\n`)
@@ -73,6 +70,18 @@ async function produce(
     await producer.close()
     await admin.close()
   }
+}
+
+/** Four a second, the last one now. The seed is the time, so that a second call makes other events. */
+function eventsUntilNow(count: number): Iterable<EncodableRecord> {
+  const now = Date.now()
+  const intervalMs = 250
+  return generateMessages({
+    seed: now % 2 ** 31,
+    count,
+    intervalMs,
+    startTimestampMs: now - count * intervalMs,
+  })
 }
 
 /** Empty lines are left out. */

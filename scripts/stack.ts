@@ -21,6 +21,10 @@ const USAGE = `usage: npm run stack -- COMMAND
   down                          stop everything and remove its data
 versitygw is built with Go on first use, which takes minutes.
 `
+const NEXT = `
+in this shell:    eval "$(npm run --silent stack -- status --env)"     sets KAFKA, BUCKET and AWS_…
+then for example: npm run example
+`
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 64
 const S3_KINDS: readonly string[] = ['s3proxy', 'versitygw'] satisfies S3ServerKind[]
@@ -54,7 +58,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function up(s3: S3ServerKind | undefined): Promise<number> {
   const known = readState()
   if (known !== undefined && isWhole(known)) {
-    process.stdout.write(`already up\n${description(known)}`)
+    process.stdout.write(`already up\n${description(known)}${NEXT}`)
     return 0
   }
   // What a reboot or a kill left of an earlier one.
@@ -63,7 +67,7 @@ async function up(s3: S3ServerKind | undefined): Promise<number> {
   const stack = await startStack(s3 ? { s3 } : {})
   writeState(stack)
   await leaveRunning()
-  process.stdout.write(description(stack))
+  process.stdout.write(`${description(stack)}${NEXT}`)
   return stack.kafka === undefined && stack.s3 === undefined ? EXIT_FAILURE : 0
 }
 
