@@ -17,7 +17,7 @@ const PAGE_PORTS = ['9092', '9464']
 /** Where a clone keeps what the commands of the pages use. */
 const PARTS_OF_A_CLONE = ['package.json', 'node_modules', 'packages', 'scripts']
 
-/** `pip` finds everything that the page names, in these versions, or fails. */
+/** The environment of the independent readers. */
 const PYTHON: readonly (readonly [string, string])[] = [
   ['python3 -m venv .venv', `ln -s '${dirname(dirname(parts.python))}' .venv`],
 ]
@@ -52,7 +52,9 @@ async function follow(
   const clone = join(folder, 'clone')
   mkdirSync(clone)
   for (const name of PARTS_OF_A_CLONE) symlinkSync(join(ROOT, name), join(clone, name))
-  let script = sessionScript(page, replacements).replaceAll('pip install ', 'pip install --no-index ')
+  // Fails where a package that the page names is not there in this version; the network is not asked.
+  const pip = ['.venv/bin/pip install ', '.venv/bin/python -m pip install --no-index '] as const
+  let script = sessionScript(page, replacements).replaceAll(...pip)
   const ports = await freePorts(PAGE_PORTS.length)
   for (const [index, port] of PAGE_PORTS.entries()) script = script.replaceAll(port, String(ports[index]))
   const scriptPath = join(folder, 'session.sh')

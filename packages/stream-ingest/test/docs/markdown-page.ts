@@ -42,8 +42,11 @@ export function readPage(path: string): Page {
 /** Every Markdown file that is part of the repository. */
 export function allMarkdownPaths(): string[] {
   try {
-    const options = { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const
-    const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z', '*.md'], options)
+    const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z', '*.md'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     return listed
       .split('\0')
       .filter(path => path !== '')
