@@ -25,7 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
   process.chdir(ROOT)
   const { values } = parseArgs({ args: [...argv], options: { count: { type: 'string' } } })
   const stack = await runningStack()
-  const { SI_TEST_KAFKA: kafka, SI_TEST_S3_ENDPOINT: endpoint } = stack
+  const { KAFKA: kafka, AWS_ENDPOINT_URL_S3: endpoint } = stack
   if (kafka === undefined || endpoint === undefined) {
     process.stderr.write(
       'error: Kafka and the S3 server are not running; `npm run stack -- up` starts them\n',
@@ -33,14 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT_UNAVAILABLE
   }
   await fillTopic(kafka, values.count === undefined ? undefined : Number(values.count))
-  const env = {
-    ...process.env,
-    KAFKA: kafka,
-    BUCKET: stack.SI_TEST_S3_BUCKET,
-    AWS_ENDPOINT_URL_S3: endpoint,
-    AWS_ACCESS_KEY_ID: stack.SI_TEST_S3_ACCESS_KEY,
-    AWS_SECRET_ACCESS_KEY: stack.SI_TEST_S3_SECRET_KEY,
-  }
+  const env = { ...process.env, ...stack }
   return new Foreground().run('stream-ingest', ['run', CONFIG_FILE, '--until-latest'], env)
 }
 

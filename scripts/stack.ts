@@ -9,16 +9,21 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isRunning, leaveRunning } from './stack/managed-process.ts'
 import type { S3ServerKind } from './stack/s3-server.ts'
-import { type Stack, stackEnvironment, startStack, stopStack } from './stack/stack.ts'
+import { clientEnvironment, type Stack, stackEnvironment, startStack, stopStack } from './stack/stack.ts'
 import { PartUnavailableError, StackError } from './stack/stack-error.ts'
 
 const STATE_FILE = fileURLToPath(new URL('../.cache/stack/state.json', import.meta.url))
 const USAGE = `usage: npm run stack -- COMMAND
   up [--s3 s3proxy|versitygw]   start Kafka and an S3 server, prepare the readers, print where they are
   status                        say what runs; exit code 1 when nothing does
-  status --env                  the same as shell assignments, for \`eval\`
+  status --env                  the same as shell assignments, for \`eval\`: what tests read (SI_TEST_…), and KAFKA, BUCKET
+                                and AWS_… for configurations and AWS clients
   down                          stop everything and remove its data
 versitygw is built with Go on first use, which takes minutes.
+`
+const NEXT = `
+in this shell:    eval "$(npm run --silent stack -- status --env)"     sets KAFKA, BUCKET and AWS_…
+then for example: npm run example
 `
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 64
@@ -53,7 +58,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function up(s3: S3ServerKind | undefined): Promise<number> {
   const known = readState()
   if (known !== undefined && isWhole(known)) {
-    process.stdout.write(`already up\n${description(known)}`)
+    process.stdout.write(`already up\n${description(known)}${NEXT}`)
     return 0
   }
   // What a reboot or a kill left of an earlier one.
@@ -62,7 +67,7 @@ async function up(s3: S3ServerKind | undefined): Promise<number> {
   const stack = await startStack(s3 ? { s3 } : {})
   writeState(stack)
   await leaveRunning()
-  process.stdout.write(description(stack))
+  process.stdout.write(`${description(stack)}${NEXT}`)
   return stack.kafka === undefined && stack.s3 === undefined ? EXIT_FAILURE : 0
 }
 
@@ -107,7 +112,7 @@ function description(stack: Stack): string {
 }
 
 function assignments(stack: Stack): string {
-  return Object.entries(stackEnvironment(stack))
+  return Object.entries({ ...stackEnvironment(stack), ...clientEnvironment(stack) })
     .map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`)
     .join('')
 }

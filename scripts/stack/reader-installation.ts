@@ -16,6 +16,7 @@ const REQUIREMENTS = [
   'deltalake==1.6.6',
   'pyarrow==26.0.1',
   'duckdb==1.5.5',
+  'duckdb-extensions==1.5.5',
   'duckdb-extension-delta==1.5.5',
   'duckdb-extension-httpfs==1.5.5',
 ]

@@ -116,3 +116,17 @@ export function stackEnvironment(stack: Stack): Record<string, string> {
     ...(kernelReader && { SI_TEST_KERNEL_READER: kernelReader }),
   }
 }
+
+/** The same parts by the names that the configurations of `init` and every AWS client read. */
+export function clientEnvironment({ kafka, s3 }: Stack): Record<string, string> {
+  return {
+    ...(kafka && { KAFKA: kafka.bootstrapServers }),
+    ...(s3 && {
+      BUCKET: s3.bucket,
+      AWS_ENDPOINT_URL_S3: s3.endpoint,
+      AWS_REGION: s3.region,
+      AWS_ACCESS_KEY_ID: s3.accessKey,
+      AWS_SECRET_ACCESS_KEY: s3.secretKey,
+    }),
+  }
+}

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { ConfigError, EXIT_CODES, StreamIngestError } from '../error.ts'
 import { parseCount, parseDuration, parseGroups } from './argument.ts'
 import type { CommandIo } from './command-io.ts'
+import { SHELLS, type Shell } from './completion-shell.ts'
 import { TEMPLATE_NAMES } from './config-template.ts'
 import { errorDocument, formatError } from './error-report.ts'
 import { addHelp } from './help.ts'
@@ -83,6 +84,7 @@ export function createProgram(io: CommandIo, setExitCode: (code: number) => void
   addRead(program, io, setExitCode)
   addExplain(program, io, setExitCode)
   addSchema(program, io, setExitCode)
+  addCompletion(program, io, setExitCode)
   addCheck(program, io, setExitCode)
   addOptimize(program, io, setExitCode)
   addVacuum(program, io, setExitCode)
@@ -202,6 +204,17 @@ function addSchema(program: Command, io: CommandIo, setExitCode: (code: number) 
     .action(async () => {
       const { schemaCommand } = await import('./schema.ts')
       setExitCode(await schemaCommand(io))
+    })
+}
+
+function addCompletion(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  program
+    .command('completion')
+    .description('a script that lets a shell complete verbs, options and codes')
+    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { completionCommand } = await import('./completion.ts')
+      setExitCode(await completionCommand(shell, program, io))
     })
 }
 

@@ -67,6 +67,7 @@ export const EXAMPLES: Readonly<Record<string, Examples>> = {
     ['explain', 'every code'],
   ],
   schema: [['schema', 'for an editor']],
+  completion: [['completion bash', 'for `source <(…)` in ~/.bashrc']],
   check: [
     ['check ./lake/events', 'log, checkpoints, checksums, files'],
     ['check s3://lake/events --deep', 'and every row'],
