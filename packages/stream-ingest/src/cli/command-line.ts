@@ -131,10 +131,19 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
   program
     .command('validate')
     .description('check configuration files without connecting anywhere')
-    .argument('[files...]', 'YAML or JSON files; default: INGEST_CONFIG, else ./stream-ingest.yaml')
+    .argument(
+      '[files...]',
+      'YAML, JSON or Markdown files, folders, - for standard input; default: INGEST_CONFIG, else ./stream-ingest.yaml',
+    )
     .option('--deny-warnings', 'warnings fail too')
+    .addOption(
+      new Option(
+        '--format <name>',
+        'text, one JSON document, annotations of GitHub Actions, or a SARIF log',
+      ).choices(['text', 'json', 'github', 'sarif']),
+    )
     .option('--no-color', 'no colours')
-    .option('--json', 'print one JSON document')
+    .option('--json', 'short for --format json')
     .action(async (files: string[], options) => {
       const { validateCommand } = await import('./validate.ts')
       setExitCode(await validateCommand(files, options, io))

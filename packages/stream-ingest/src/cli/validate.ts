@@ -5,140 +5,91 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { struct } from '@stream-ingest/delta'
 import { checkConfigText } from '../config/config.ts'
-import { isConfigText, loadConfigText } from '../config/config-source.ts'
-import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
-import type { PipelineConfig } from '../config/ingest-config.ts'
-import { describeSource, planTableLayout } from '../config/table-layout.ts'
-import { tablePath } from '../config/table-path.ts'
-import { ConfigError, type Diagnostic, EXIT_CODES } from '../error.ts'
+import { isConfigText } from '../config/config-source.ts'
+import { EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
+import { type ConfigText, findConfigTexts } from './config-files.ts'
+import { formatGithub } from './validate-github.ts'
+import { formatFindingsJson } from './validate-json.ts'
+import type { FileReport, ValidateReport } from './validate-report.ts'
+import { formatSarif } from './validate-sarif.ts'
+import { formatText } from './validate-text.ts'
+
+export const VALIDATE_FORMATS = ['text', 'json', 'github', 'sarif'] as const
+export type ValidateFormat = (typeof VALIDATE_FORMATS)[number]
 
 export interface ValidateOptions {
+  /** Default `text`. */
+  readonly format?: ValidateFormat
+  /** Short for the format `json`. */
   readonly json?: boolean
   /** Exit as for an error where there are only warnings. */
   readonly denyWarnings?: boolean
 }
 
-const DEFAULT_FILE = 'stream-ingest.yaml'
-/** Topics and brokers that a summary names. */
-const SUMMARY_NAMES_MAX = 3
+type ValidateIo = Pick<CommandIo, 'stdout' | 'env' | 'cwd'> & Partial<Pick<CommandIo, 'readStdin'>>
 
-interface FileReport {
-  readonly file: string
-  readonly diagnostics: readonly Diagnostic[]
-  /** Null where there are errors. */
-  readonly pipelines: readonly PipelineConfig[] | null
-}
+const DEFAULT_FILE = 'stream-ingest.yaml'
 
 /**
- * Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. Findings are the result, so they
- * go to stdout.
+ * Checks each file, each YAML file and Markdown page of a folder, `-` for standard input; without any, what `INGEST_CONFIG`
+ * holds, else `./stream-ingest.yaml`. Findings are the result, so they go to stdout.
  *
  * @returns 0, or 78 where there is an error (or a warning that is denied)
  */
 export async function validateCommand(
-  files: readonly string[],
+  names: readonly string[],
   options: ValidateOptions,
-  io: Pick<CommandIo, 'stdout' | 'env' | 'cwd'>,
+  io: ValidateIo,
 ): Promise<number> {
-  const fromEnvironment = io.env.INGEST_CONFIG
-  const hasEnvironment = files.length === 0 && fromEnvironment !== undefined && fromEnvironment.trim() !== ''
-  const named = files.length > 0 ? files : [hasEnvironment ? fromEnvironment.trim() : DEFAULT_FILE]
-  const reports: FileReport[] = []
-  for (const name of named) {
-    const isText = hasEnvironment && isConfigText(name)
-    reports.push(isText ? check(name, 'INGEST_CONFIG', io) : await checkFile(name, io))
-  }
-  const diagnostics = reports.flatMap(report => report.diagnostics)
+  const { files, skipped } = await checkAll(names, io)
+  const diagnostics = files.flatMap(file => file.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
-  const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
-  io.stdout.write(
-    options.json === true ? formatDocument(isOk, diagnostics) : formatReports(reports, diagnostics),
-  )
-  return isOk ? EXIT_CODES.ok : EXIT_CODES.config
+  const ok = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
+  const format = options.json === true ? 'json' : (options.format ?? 'text')
+  io.stdout.write(formatReport({ ok, files, skipped }, format, io))
+  return ok ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
-async function checkFile(file: string, io: Pick<CommandIo, 'env' | 'cwd'>): Promise<FileReport> {
-  let text: string
-  try {
-    text = await loadConfigText(file.startsWith('s3://') ? file : resolve(io.cwd, file))
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return { file, diagnostics: [wholeFile(file, error)], pipelines: null }
+async function checkAll(
+  names: readonly string[],
+  io: ValidateIo,
+): Promise<Pick<ValidateReport, 'files' | 'skipped'>> {
+  const value = io.env.INGEST_CONFIG?.trim() ?? ''
+  if (names.length === 0 && isConfigText(value)) {
+    return { files: [check({ file: 'INGEST_CONFIG', text: io.env.INGEST_CONFIG as string }, io)], skipped: 0 }
   }
-  return check(text, file, io)
+  const named = names.length > 0 ? names : [value === '' ? DEFAULT_FILE : value]
+  const files: FileReport[] = []
+  let skipped = 0
+  for (const name of named) {
+    const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
+    if ('problem' in found) {
+      files.push({ file: found.file, diagnostics: [found.problem], pipelines: null })
+      continue
+    }
+    skipped += found.skipped
+    for (const text of found.texts) files.push(check(text, io))
+  }
+  return { files, skipped }
 }
 
-function check(text: string, file: string, io: Pick<CommandIo, 'env' | 'cwd'>): FileReport {
+function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
   const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
   const { diagnostics, pipelines } = checkConfigText(text, { file, environment: io.env, readFile })
   return { file, diagnostics, pipelines }
 }
 
-/** A file that gives no text has no line to show. */
-function wholeFile(file: string, error: ConfigError): Diagnostic {
-  const place = { line: 1, column: 1, endLine: 1, endColumn: 1, frame: null }
-  const code = error.code as Diagnostic['code']
-  return {
-    code,
-    severity: 'error',
-    file,
-    ...place,
-    message: error.message,
-    help: error.hint,
-    suggestion: null,
+function formatReport(report: ValidateReport, format: ValidateFormat, { cwd }: ValidateIo): string {
+  switch (format) {
+    case 'text':
+      return formatText(report)
+    case 'json':
+      return formatFindingsJson(report)
+    case 'github':
+      return formatGithub(report)
+    case 'sarif':
+      return formatSarif(report, cwd)
   }
-}
-
-function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]): string {
-  const document = {
-    ok,
-    diagnostics: diagnostics.map(({ code, severity, file, line, column, endLine, endColumn, ...rest }) => {
-      const { message, help, suggestion } = rest
-      return { code, severity, file, line, column, endLine, endColumn, message, help, suggestion }
-    }),
-  }
-  return `${JSON.stringify(document)}\n`
-}
-
-function formatReports(reports: readonly FileReport[], diagnostics: readonly Diagnostic[]): string {
-  const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines } of reports) {
-    if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
-  }
-  const files = `${reports.length} ${reports.length === 1 ? 'file' : 'files'}`
-  const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]
-  const more = explained === undefined ? '' : `   More: stream-ingest explain ${explained.code}`
-  blocks.push(`${countDiagnostics(diagnostics)} in ${files}.${more}`)
-  return `${blocks.join('\n\n')}\n`
-}
-
-/** What a pipeline will do, and by which rule each partition column gets its value. */
-function summarize({ name, kafka, s3, delta }: PipelineConfig): readonly string[] {
-  const target = tablePath(s3, delta.tableName)
-  const topics = nameSome(kafka.topics)
-  const noun = kafka.topics.length === 1 ? 'topic' : 'topics'
-  const lines = [`  ${name}   ${noun} ${topics} @ ${nameSome(kafka.bootstrapServers)}  →  ${target}`]
-  if (delta.schema === null && !delta.mergeSchema) {
-    return [...lines, '    columns: those of the table, which must exist']
-  }
-  const { layout } = planTableLayout({ ...delta, schema: delta.schema ?? struct([]) })
-  const columns = layout.columns.map(column => column.field.name)
-  const more = delta.mergeSchema ? ', and those that messages bring' : ''
-  lines.push(
-    `    ${columns.length} ${columns.length === 1 ? 'column' : 'columns'}: ${columns.join(', ')}${more}`,
-  )
-  for (const partition of layout.partitionColumns) {
-    const column = layout.columns.find(({ field }) => field.name === partition)
-    if (column !== undefined)
-      lines.push(`    partition column \`${partition}\`: ${describeSource(column.source)}`)
-  }
-  return lines
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, SUMMARY_NAMES_MAX).join(', ')
-  return names.length > SUMMARY_NAMES_MAX ? `${shown} and ${names.length - SUMMARY_NAMES_MAX} more` : shown
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type ValidateOptions, validateCommand } from '../../src/cli/validate.ts'
 import { USER_EVENTS_YAML } from '../config/example-config.ts'
@@ -22,7 +22,10 @@ async function run(
 ): Promise<{ code: number; output: string }> {
   const cwd = await mkdtemp(join(tmpdir(), 'validate-'))
   t.after(() => rm(cwd, { recursive: true }))
-  for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text)
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(cwd, name)), { recursive: true })
+    await writeFile(join(cwd, name), text)
+  }
   let output = ''
   const stdout = { write: (text: string) => (output += text) }
   const code = await validateCommand(args, options, { stdout, env, cwd })
@@ -149,5 +152,46 @@ error[CONFIG_NOT_FOUND]: no configuration at \`./none.yaml\`: the file does not 
   test('does not fetch AWS secrets', async t => {
     const text = WARNED.replace('hunter2', '{ from_aws_secret: "a#b" }')
     assert.equal((await run(t, { 'a.yaml': text }, ['a.yaml'])).code, 0)
+  })
+
+  test('checks the fences of Markdown where they stand, and counts those that are not ours', async t => {
+    const page = `# A page\n\n\`\`\`yaml\n${BROKEN}\`\`\`\n\n\`\`\`yaml\nservices: {}\n\`\`\`\n`
+    const { code, output } = await run(t, { 'docs/a.md': page }, ['docs/a.md'])
+    assert.equal(code, 78)
+    assert.match(output, /--> docs\/a\.md:6:3\n {4}│\n {2}6 │ {3}topc: "user-events"/)
+    assert.match(output, /1 error in 1 file\. 1 text skipped/)
+    const json = await run(t, { 'a.md': '```yaml\na: b\n```\n' }, ['a.md'], { format: 'json' })
+    assert.equal(json.output, '{"ok":true,"diagnostics":[],"skipped":1}\n')
+    assert.equal(json.code, 0)
+  })
+
+  test('checks what a folder holds of ours, and fails where it holds nothing', async t => {
+    const files = {
+      'all/a.yaml': BROKEN,
+      'all/deep/b.yml': USER_EVENTS_YAML,
+      'all/deep/c.md': `\`\`\`yaml\n${BROKEN}\`\`\`\n`,
+      'all/compose.yaml': 'services: {}\n',
+      'all/.hidden/d.yaml': BROKEN,
+      'all/node_modules/e.yaml': BROKEN,
+      'none/compose.yaml': 'services: {}\n',
+    }
+    const { output } = await run(t, files, ['all'], { json: true })
+    const { diagnostics, skipped } = JSON.parse(output)
+    const places = diagnostics.map((each: { file: string; line: number }) => `${each.file}:${each.line}`)
+    assert.deepEqual(places, ['all/a.yaml:3', 'all/deep/c.md:4'])
+    assert.equal(skipped, 1)
+    const none = await run(t, files, ['none'])
+    assert.equal(none.code, 78)
+    assert.match(none.output, /no configuration in the folder `none`/)
+    const named = await run(t, files, ['none/compose.yaml'])
+    assert.match(named.output, /CONFIG_UNKNOWN_KEY/)
+  })
+
+  test('reads standard input as `-`', async () => {
+    let output = ''
+    const stdout = { write: (text: string) => (output += text) }
+    const readStdin = () => Promise.resolve(BROKEN)
+    assert.equal(await validateCommand(['-'], {}, { stdout, env: {}, cwd: '/', readStdin }), 78)
+    assert.match(output, /--> <stdin>:3:3/)
   })
 })
