@@ -5,6 +5,7 @@
  * @module
  */
 import type { DeltaErrorCode } from '@stream-ingest/delta/error'
+import { LINTS } from './lint-code.ts'
 
 /** sysexits(3), where one fits. */
 export const EXIT_CODES = {
@@ -37,6 +38,8 @@ export type ErrorKind = (typeof ERROR_KINDS)[number]
 export interface ErrorDefinition {
   readonly title: string
   readonly hint: string
+  /** What brings it, in one line. */
+  readonly example?: string
   readonly exitCode: number
   readonly retryable?: boolean
   readonly skipMessage?: boolean
@@ -115,6 +118,7 @@ export const ERRORS = {
     hint: 'see `stream-ingest --help`',
     exitCode: EXIT_CODES.usage,
   },
+  ...LINTS,
   // Kafka.
   KAFKA_UNREACHABLE: {
     title: 'no broker answers',

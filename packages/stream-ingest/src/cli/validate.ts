@@ -77,7 +77,12 @@ async function checkAll(
 
 function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
   const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines } = checkConfigText(text, { file, environment: io.env, readFile })
+  const { diagnostics, pipelines } = checkConfigText(text, {
+    file,
+    environment: io.env,
+    readFile,
+    lints: true,
+  })
   return { file, diagnostics, pipelines }
 }
 

@@ -24,6 +24,8 @@ export interface ReaderContext {
   readonly readFile: (path: string) => string
   /** An AWS secret by its id; null takes the reference for good without looking at the secret. */
   readonly awsSecret: (id: string) => AwsSecret | null
+  /** Warn of what can be met and is probably not meant. */
+  readonly lints?: boolean
 }
 
 /** A scalar with its variables put in. */

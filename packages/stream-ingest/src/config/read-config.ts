@@ -13,6 +13,7 @@ import { type FieldType, integer } from './field-type.ts'
 import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
+import { lintPipeline, lintSharedTables } from './lint.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
 import {
@@ -174,6 +175,7 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
     if (pipeline !== null) pipelines.push(pipeline)
   }
   checkTables(pipelines, reader)
+  if (reader.context.lints === true) lintSharedTables(pipelines, reader)
   return pipelines.map(pipeline => pipeline.config)
 }
 
@@ -241,6 +243,7 @@ function readPipeline(
     processing: resolveProcessing(complete(processing), defaults),
     ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
+  if (reader.context.lints === true) lintPipeline({ kafka, delta, processing, freshness }, config, reader)
   return { config, span: text.span }
 }
 
