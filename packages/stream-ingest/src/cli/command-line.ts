@@ -136,6 +136,7 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
       'YAML, JSON or Markdown files, folders, - for standard input; default: INGEST_CONFIG, else ./stream-ingest.yaml',
     )
     .option('--deny-warnings', 'warnings fail too')
+    .option('--show-defaults', 'print the effective configuration, each value with its origin')
     .addOption(
       new Option(
         '--format <name>',

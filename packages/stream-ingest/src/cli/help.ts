@@ -24,6 +24,7 @@ export const EXAMPLES: Readonly<Record<string, Examples>> = {
     ['validate', 'INGEST_CONFIG, else ./stream-ingest.yaml'],
     ['validate a.yaml b.yaml --deny-warnings', 'in a build'],
     ['validate pipelines docs --format github', 'folders and Markdown too; annotations of a pull request'],
+    ['validate --show-defaults', 'every value that holds, and where it comes from'],
   ],
   doctor: [['doctor stream-ingest.yaml', 'each fault with its fix']],
   run: [

@@ -4,10 +4,11 @@
  * @module
  */
 import { formatJsonDocument } from './json-document.ts'
+import { effectiveDocument } from './validate-effective.ts'
 import { findingsOf, type ValidateReport } from './validate-report.ts'
 
 /** One line. Fields are only ever added. */
-export function formatFindingsJson(report: ValidateReport): string {
+export function formatFindingsJson(report: ValidateReport, showDefaults = false): string {
   const diagnostics = findingsOf(report).map(diagnostic => {
     const { code, severity, file, line, column, endLine, endColumn, message, help, suggestion } = diagnostic
     return { code, severity, file, line, column, endLine, endColumn, message, help, suggestion }
@@ -16,5 +17,6 @@ export function formatFindingsJson(report: ValidateReport): string {
     ok: report.ok,
     diagnostics,
     ...(report.skipped === 0 ? {} : { skipped: report.skipped }),
+    ...(showDefaults ? { effective: effectiveDocument(report.files) } : {}),
   })
 }

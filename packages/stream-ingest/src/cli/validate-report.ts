@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EffectivePipeline } from '../config/effective-config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { Diagnostic } from '../error.ts'
 
@@ -11,6 +12,8 @@ export interface FileReport {
   readonly diagnostics: readonly Diagnostic[]
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  /** Empty where there are errors. */
+  readonly effective: readonly EffectivePipeline[]
 }
 
 export interface ValidateReport {

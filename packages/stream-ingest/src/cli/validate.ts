@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { checkConfigText } from '../config/config.ts'
 import { isConfigText } from '../config/config-source.ts'
-import { EXIT_CODES } from '../error.ts'
+import { ConfigError, EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
 import { type ConfigText, findConfigTexts } from './config-files.ts'
+import { formatEffective } from './validate-effective.ts'
 import { formatGithub } from './validate-github.ts'
 import { formatFindingsJson } from './validate-json.ts'
 import type { FileReport, ValidateReport } from './validate-report.ts'
@@ -26,9 +27,11 @@ export interface ValidateOptions {
   readonly json?: boolean
   /** Exit as for an error where there are only warnings. */
   readonly denyWarnings?: boolean
+  /** Print the effective configuration; in text, findings then go to stderr. */
+  readonly showDefaults?: boolean
 }
 
-type ValidateIo = Pick<CommandIo, 'stdout' | 'env' | 'cwd'> & Partial<Pick<CommandIo, 'readStdin'>>
+type ValidateIo = Pick<CommandIo, 'stdout' | 'env' | 'cwd'> & Partial<Pick<CommandIo, 'stderr' | 'readStdin'>>
 
 const DEFAULT_FILE = 'stream-ingest.yaml'
 
@@ -36,6 +39,7 @@ const DEFAULT_FILE = 'stream-ingest.yaml'
  * Checks each file, each YAML file and Markdown page of a folder, `-` for standard input; without any, what `INGEST_CONFIG`
  * holds, else `./stream-ingest.yaml`. Findings are the result, so they go to stdout.
  *
+ * @throws ConfigError `CONFIG_USAGE` where a format cannot show the effective configuration
  * @returns 0, or 78 where there is an error (or a warning that is denied)
  */
 export async function validateCommand(
@@ -43,12 +47,22 @@ export async function validateCommand(
   options: ValidateOptions,
   io: ValidateIo,
 ): Promise<number> {
+  const format = options.json === true ? 'json' : (options.format ?? 'text')
+  const showDefaults = options.showDefaults === true
+  if (showDefaults && format !== 'text' && format !== 'json') {
+    throw new ConfigError('CONFIG_USAGE', `the format \`${format}\` shows findings, and no defaults`, {
+      hint: 'leave out --show-defaults, or take --format json',
+    })
+  }
   const { files, skipped } = await checkAll(names, io)
   const diagnostics = files.flatMap(file => file.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
   const ok = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
-  const format = options.json === true ? 'json' : (options.format ?? 'text')
-  io.stdout.write(formatReport({ ok, files, skipped }, format, io))
+  const report = { ok, files, skipped }
+  if (showDefaults && format === 'text') {
+    if (diagnostics.length > 0) io.stderr?.write(formatText(report))
+    io.stdout.write(formatEffective(files))
+  } else io.stdout.write(formatReport(report, format, showDefaults, io))
   return ok ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
@@ -66,7 +80,7 @@ async function checkAll(
   for (const name of named) {
     const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
     if ('problem' in found) {
-      files.push({ file: found.file, diagnostics: [found.problem], pipelines: null })
+      files.push({ file: found.file, diagnostics: [found.problem], pipelines: null, effective: [] })
       continue
     }
     skipped += found.skipped
@@ -77,21 +91,26 @@ async function checkAll(
 
 function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
   const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines } = checkConfigText(text, {
+  const { diagnostics, pipelines, effective } = checkConfigText(text, {
     file,
     environment: io.env,
     readFile,
     lints: true,
   })
-  return { file, diagnostics, pipelines }
+  return { file, diagnostics, pipelines, effective }
 }
 
-function formatReport(report: ValidateReport, format: ValidateFormat, { cwd }: ValidateIo): string {
+function formatReport(
+  report: ValidateReport,
+  format: ValidateFormat,
+  showDefaults: boolean,
+  { cwd }: ValidateIo,
+): string {
   switch (format) {
     case 'text':
       return formatText(report)
     case 'json':
-      return formatFindingsJson(report)
+      return formatFindingsJson(report, showDefaults)
     case 'github':
       return formatGithub(report)
     case 'sarif':

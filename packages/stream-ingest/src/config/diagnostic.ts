@@ -68,6 +68,11 @@ export class DiagnosticSink {
     if (span.end > span.start) this.#secrets.push(span)
   }
 
+  /** Where a span begins, both from 1. */
+  place(span: Span): { readonly line: number; readonly column: number } {
+    return this.#position(span.start)
+  }
+
   /** The text has no trustworthy structure: mask whatever looks like a secret in the lines that are shown. */
   markUnparsed(): void {
     this.#isParsed = false

@@ -9,6 +9,12 @@ import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
 import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
+import {
+  type EffectivePipeline,
+  effectiveSection,
+  platformValues,
+  type ReadSection,
+} from './effective-config.ts'
 import { type FieldType, integer } from './field-type.ts'
 import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
@@ -47,6 +53,8 @@ export interface ConfigReading {
   readonly diagnostics: readonly Diagnostic[]
   /** Ids of the AWS secrets that the text refers to. */
   readonly awsSecretIds: ReadonlySet<string>
+  /** Of each pipeline; empty where there are errors. */
+  readonly effective: readonly EffectivePipeline[]
 }
 
 /** Reads a whole configuration. `file` is what diagnostics call it. Never throws for what stands in the text. */
@@ -55,8 +63,10 @@ export function readConfig(text: string, file: string, context: ReaderContext): 
   const reader = new ConfigReader(sink, context, SECTION_KEYS)
   const root = parseConfigText(sink)
   const pipelines = root === null ? [] : readRoot(root, reader)
+  const hasErrors = sink.errorCount > 0
   return {
-    pipelines: sink.errorCount > 0 ? null : pipelines,
+    pipelines: hasErrors ? null : pipelines.map(({ config }) => config),
+    effective: hasErrors ? [] : pipelines.map(({ effective }) => effective()),
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
   }
@@ -153,7 +163,13 @@ interface PipelineText {
   readonly own: SectionReading<typeof sectionFields>
 }
 
-function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConfig[] {
+interface ReadPipeline {
+  readonly config: PipelineConfig
+  readonly span: Span
+  readonly effective: () => EffectivePipeline
+}
+
+function readRoot(root: ConfigNode, reader: ConfigReader): readonly ReadPipeline[] {
   if (root.kind !== 'map') {
     reader.mismatch(root, 'a map of sections', 'a configuration starts with `kafka:`, `s3:` and `delta:`')
     return []
@@ -164,10 +180,10 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
   if (!top.has('pipelines')) {
     const defaults = platformDefaults(reader.context.environment, 1)
     const single = readPipeline({ name: null, span, own: EMPTY_READING }, top, reader, defaults)
-    return single === null ? [] : [single.config]
+    return single === null ? [] : [single]
   }
   if (top.values.pipelines === undefined) return []
-  const pipelines: { config: PipelineConfig; span: Span }[] = []
+  const pipelines: ReadPipeline[] = []
   const texts = pipelineTexts(top.values.pipelines, reader)
   const defaults = platformDefaults(reader.context.environment, texts.length)
   for (const text of texts) {
@@ -176,10 +192,12 @@ function readRoot(root: ConfigNode, reader: ConfigReader): readonly PipelineConf
   }
   checkTables(pipelines, reader)
   if (reader.context.lints === true) lintSharedTables(pipelines, reader)
-  return pipelines.map(pipeline => pipeline.config)
+  return pipelines
 }
 
 const EMPTY_READING: SectionReading<typeof sectionFields> = {
+  spec: pipelineSection,
+  entry: () => undefined,
   values: {},
   has: () => false,
   isUnset: () => false,
@@ -217,18 +235,18 @@ function readPipeline(
   top: TopReading,
   reader: ConfigReader,
   defaults: PlatformDefaults,
-): { config: PipelineConfig; span: Span } | null {
+): ReadPipeline | null {
   const errorsBefore = reader.sink.errorCount
   const kafka = readInherited('kafka', kafkaSection, text, top, reader)
   if (kafka !== null) checkKafka(kafka, reader)
-  const s3 = readStorage(text, top, reader)
+  const storage = readStorage(text, top, reader)
   const delta = readInherited('delta', deltaSection, text, top, reader)
   if (delta !== null) checkDelta(delta, reader)
   const processing = readInherited('processing', processingSection, text, top, reader, 'optional')
   if (processing !== null) checkProcessing(processing, reader)
   const freshness = readInherited('freshness', freshnessSection, text, top, reader, 'optional')
   if (freshness !== null) checkFreshness(freshness, reader)
-  if (kafka === null || s3 === null || delta === null || processing === null) return null
+  if (kafka === null || storage === null || delta === null || processing === null) return null
   // A finding in a section that an earlier pipeline shares is not counted again: what was read tells it.
   if (reader.sink.errorCount > errorsBefore || reader.sink.errorCount > 0) return null
   const kafkaConfig = resolveKafka(complete(kafka))
@@ -238,13 +256,25 @@ function readPipeline(
     name: text.name ?? deltaConfig.tableName,
     pipelineId: text.name === null ? group : `${group}.${text.name}`,
     kafka: kafkaConfig,
-    s3,
+    s3: storage.config,
     delta: deltaConfig,
     processing: resolveProcessing(complete(processing), defaults),
     ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
   if (reader.context.lints === true) lintPipeline({ kafka, delta, processing, freshness }, config, reader)
-  return { config, span: text.span }
+  const effective = (): EffectivePipeline => {
+    const section = (key: string, reading: ReadSection, platform?: ReturnType<typeof platformValues>) =>
+      effectiveSection(key, reading, ownPath(key, text), reader, platform)
+    const sections = [
+      section('kafka', kafka),
+      section(storage.config.kind, storage.reading),
+      section('delta', delta),
+      section('processing', processing, platformValues(defaults)),
+      ...(freshness === null ? [] : [section('freshness', freshness)]),
+    ]
+    return { name: text.name, pipelineId: config.pipelineId, sections }
+  }
+  return { config, span: text.span, effective }
 }
 
 /** Without an error in the text, a reading holds every value that its type promises. */
@@ -252,17 +282,28 @@ function complete<F extends Readonly<Record<string, unknown>>>(reading: SectionR
   return reading.values as SectionValues<F>
 }
 
-function readStorage(text: PipelineText, top: TopReading, reader: ConfigReader): S3Config | null {
+function readStorage(
+  text: PipelineText,
+  top: TopReading,
+  reader: ConfigReader,
+): { readonly config: S3Config; readonly reading: ReadSection } | null {
   const errorsBefore = reader.sink.errorCount
   // A pipeline's own choice between the two replaces the inherited one whole.
   const isLocal = text.own.has('local') || (!text.own.has('s3') && top.has('local'))
   if (isLocal) {
     const local = readInherited('local', localSection, text, top, reader)
-    return local === null || reader.sink.errorCount > errorsBefore ? null : resolveLocal(complete(local))
+    if (local === null || reader.sink.errorCount > errorsBefore) return null
+    return { config: resolveLocal(complete(local)), reading: local }
   }
   const s3 = readInherited('s3', s3Section, text, top, reader)
   if (s3 !== null) checkS3(s3, reader)
-  return s3 === null || reader.sink.errorCount > 0 ? null : resolveS3(complete(s3))
+  if (s3 === null || reader.sink.errorCount > 0) return null
+  return { config: resolveS3(complete(s3)), reading: s3 }
+}
+
+/** What messages call a section of the pipeline. */
+function ownPath(key: string, { name }: PipelineText): string {
+  return name === null ? key : `pipelines.${name}.${key}`
 }
 
 /** The section of a pipeline: the top-level one's keys, each replaced by the pipeline's own where it has it. */
@@ -283,8 +324,8 @@ function readInherited<F extends Readonly<Record<string, unknown>>>(
     else return readSection(spec, [], placeOf(key, text, top), reader)
     return null
   }
-  const ownPath = text.name === null ? key : `pipelines.${text.name}.${key}`
-  const ownEntries = (own?.node.entries ?? []).map((entry): OwnedEntry => ({ ...entry, owner: ownPath }))
+  const owner = ownPath(key, text)
+  const ownEntries = (own?.node.entries ?? []).map((entry): OwnedEntry => ({ ...entry, owner }))
   const replaced = new Set(ownEntries.map(entry => entry.key))
   for (const { keys } of spec.exclusive) {
     if (keys.some(each => replaced.has(each))) for (const each of keys) replaced.add(each)
@@ -298,9 +339,8 @@ function readInherited<F extends Readonly<Record<string, unknown>>>(
 function placeOf(key: SectionKey, text: PipelineText, top: TopReading): SectionPlace {
   const own = text.own.values[key]
   const inherited = top.values[key]
-  const path = text.name === null ? key : `pipelines.${text.name}.${key}`
   return {
-    path,
+    path: ownPath(key, text),
     span: own?.keySpan ?? (text.name === null ? (inherited?.keySpan ?? top.spanOf(key)) : text.span),
   }
 }

@@ -194,4 +194,46 @@ error[CONFIG_NOT_FOUND]: no configuration at \`./none.yaml\`: the file does not 
     assert.equal(await validateCommand(['-'], {}, { stdout, env: {}, cwd: '/', readStdin }), 78)
     assert.match(output, /--> <stdin>:3:3/)
   })
+
+  test('shows the effective configuration as YAML, and findings beside it', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'validate-'))
+    await writeFile(join(cwd, 'a.yaml'), USER_EVENTS_YAML)
+    await writeFile(join(cwd, 'b.yaml'), WARNED)
+    const out = { stdout: '', stderr: '' }
+    const io = {
+      stdout: { write: (text: string) => (out.stdout += text) },
+      stderr: { write: (text: string) => (out.stderr += text) },
+    }
+    const code = await validateCommand(['a.yaml', 'b.yaml'], { showDefaults: true }, { ...io, env: {}, cwd })
+    await rm(cwd, { recursive: true })
+    assert.equal(code, 0)
+    const [first = '', second = ''] = out.stdout.split('---\n')
+    assert.match(first, /^# "a\.yaml"\nkafka:\n {2}bootstrap_servers: "localhost:9092" {2}# a\.yaml:2:22\n/)
+    assert.match(second, /password: "\[secret\]"/)
+    assert.doesNotMatch(out.stdout + out.stderr, /hunter2/)
+    assert.match(out.stderr, /CONFIG_PLAINTEXT_SECRET/)
+  })
+
+  test('has the effective configuration in its document where asked to', async t => {
+    const { output } = await run(t, { 'a.yaml': USER_EVENTS_YAML }, ['a.yaml'], {
+      json: true,
+      showDefaults: true,
+    })
+    const { ok, effective } = JSON.parse(output)
+    assert.equal(ok, true)
+    const [{ file, pipeline, pipelineId, config, origins }] = effective
+    assert.deepEqual([file, pipeline, pipelineId], ['a.yaml', null, 'delta-ingest'])
+    assert.equal(config.processing.batch_size, 1000)
+    assert.equal(config.processing.max_retries, 3)
+    assert.deepEqual(origins['kafka.topic'], {
+      kind: 'file',
+      file: 'a.yaml',
+      line: 3,
+      column: 10,
+      inheritedFrom: null,
+      variables: [],
+    })
+    assert.deepEqual(origins['kafka.client_id'], { kind: 'default' })
+    await assert.rejects(run(t, {}, [], { format: 'sarif', showDefaults: true }), { code: 'CONFIG_USAGE' })
+  })
 })
