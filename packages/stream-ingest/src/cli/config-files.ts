@@ -26,6 +26,10 @@ export interface FoundTexts {
   readonly skipped: number
 }
 
+export function isMarkdown(file: string): boolean {
+  return MARKDOWN.test(file)
+}
+
 /** What a name stands for cannot be read. */
 export interface Unreadable {
   readonly file: string

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DiagnosticPlace } from '../config/diagnostic.ts'
 import type { EffectivePipeline } from '../config/effective-config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { Diagnostic } from '../error.ts'
@@ -14,6 +15,8 @@ export interface FileReport {
   readonly pipelines: readonly PipelineConfig[] | null
   /** Empty where there are errors. */
   readonly effective: readonly EffectivePipeline[]
+  /** Where each pipeline names its table. */
+  readonly tablePlaces: readonly DiagnosticPlace[]
 }
 
 export interface ValidateReport {

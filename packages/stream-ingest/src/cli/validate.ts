@@ -9,7 +9,8 @@ import { checkConfigText } from '../config/config.ts'
 import { isConfigText } from '../config/config-source.ts'
 import { ConfigError, EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
-import { type ConfigText, findConfigTexts } from './config-files.ts'
+import { type ConfigText, findConfigTexts, isMarkdown } from './config-files.ts'
+import { warnOfSharedTopics } from './shared-topic.ts'
 import { formatEffective } from './validate-effective.ts'
 import { formatGithub } from './validate-github.ts'
 import { formatFindingsJson } from './validate-json.ts'
@@ -80,24 +81,30 @@ async function checkAll(
   for (const name of named) {
     const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
     if ('problem' in found) {
-      files.push({ file: found.file, diagnostics: [found.problem], pipelines: null, effective: [] })
+      files.push({
+        file: found.file,
+        diagnostics: [found.problem],
+        pipelines: null,
+        effective: [],
+        tablePlaces: [],
+      })
       continue
     }
     skipped += found.skipped
     for (const text of found.texts) files.push(check(text, io))
   }
-  return { files, skipped }
+  return { files: warnOfSharedTopics(files, isMarkdown), skipped }
 }
 
 function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
   const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const { diagnostics, pipelines, effective } = checkConfigText(text, {
+  const reading = checkConfigText(text, {
     file,
     environment: io.env,
     readFile,
     lints: true,
   })
-  return { file, diagnostics, pipelines, effective }
+  return { file, ...reading }
 }
 
 function formatReport(

@@ -8,7 +8,7 @@ import type { Diagnostic } from '../error.ts'
 import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts'
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
-import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
+import { type DiagnosticPlace, DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
 import {
   type EffectivePipeline,
   effectiveSection,
@@ -55,6 +55,8 @@ export interface ConfigReading {
   readonly awsSecretIds: ReadonlySet<string>
   /** Of each pipeline; empty where there are errors. */
   readonly effective: readonly EffectivePipeline[]
+  /** Where each pipeline names its table; empty where there are errors. */
+  readonly tablePlaces: readonly DiagnosticPlace[]
 }
 
 /** Reads a whole configuration. `file` is what diagnostics call it. Never throws for what stands in the text. */
@@ -66,6 +68,7 @@ export function readConfig(text: string, file: string, context: ReaderContext): 
   const hasErrors = sink.errorCount > 0
   return {
     pipelines: hasErrors ? null : pipelines.map(({ config }) => config),
+    tablePlaces: hasErrors ? [] : pipelines.map(({ tableSpan }) => sink.locate(tableSpan)),
     effective: hasErrors ? [] : pipelines.map(({ effective }) => effective()),
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
@@ -166,6 +169,8 @@ interface PipelineText {
 interface ReadPipeline {
   readonly config: PipelineConfig
   readonly span: Span
+  /** Of the table's name. */
+  readonly tableSpan: Span
   readonly effective: () => EffectivePipeline
 }
 
@@ -274,7 +279,7 @@ function readPipeline(
     ]
     return { name: text.name, pipelineId: config.pipelineId, sections }
   }
-  return { config, span: text.span, effective }
+  return { config, span: text.span, tableSpan: delta.spanOf('table_name'), effective }
 }
 
 /** Without an error in the text, a reading holds every value that its type promises. */

@@ -20,7 +20,11 @@ const FINDING: Diagnostic = {
 }
 
 function reportOf(...diagnostics: readonly Diagnostic[]): ValidateReport {
-  return { ok: false, files: [{ file: 'a', diagnostics, pipelines: null, effective: [] }], skipped: 0 }
+  return {
+    ok: false,
+    files: [{ file: 'a', diagnostics, pipelines: null, effective: [], tablePlaces: [] }],
+    skipped: 0,
+  }
 }
 
 describe('annotations of GitHub', () => {

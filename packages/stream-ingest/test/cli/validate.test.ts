@@ -236,4 +236,23 @@ error[CONFIG_NOT_FOUND]: no configuration at \`./none.yaml\`: the file does not 
     assert.deepEqual(origins['kafka.client_id'], { kind: 'default' })
     await assert.rejects(run(t, {}, [], { format: 'sarif', showDefaults: true }), { code: 'CONFIG_USAGE' })
   })
+
+  test('warns where two files put one topic into one table under different ids', async t => {
+    const other = USER_EVENTS_YAML.replace('delta-ingest', 'another')
+    const files = {
+      'a.yaml': USER_EVENTS_YAML,
+      'copy.yaml': USER_EVENTS_YAML,
+      'b.yaml': other,
+      'c.yaml': other.replace('table_name: "user_events"', 'table_name: "others"'),
+      'd.md': `\`\`\`yaml\n${other}\`\`\`\n`,
+    }
+    const { code, output } = await run(t, files, ['a.yaml', 'copy.yaml', 'c.yaml', 'd.md'])
+    assert.equal(code, 0)
+    assert.match(output, /no problems/)
+    const twice = await run(t, files, ['a.yaml', 'b.yaml'])
+    assert.match(
+      twice.output,
+      /warning\[TABLE_TOPIC_TWICE\]: `another` writes `user-events` to `s3:.*`, as `delta-ingest` in a\.yaml does: .*\n {2}--> b\.yaml:11:15\n/,
+    )
+  })
 })
