@@ -86,6 +86,7 @@ describe('warnings of what is probably not meant', () => {
     assert.deepEqual(codes({ freshness: { warn_after: '10s', error_after: '5m' } }), [
       'LINT_FRESHNESS_UNREACHABLE warn_after',
     ])
+    assert.deepEqual(codes({ freshness: { warn_after: '30s' } }), ['LINT_FRESHNESS_UNREACHABLE warn_after'])
     assert.deepEqual(codes({ freshness: { warn_after: '31s', error_after: '5m' } }), [])
   })
 
