@@ -5,6 +5,7 @@
  * @module
  */
 import type { DeltaErrorCode } from '@stream-ingest/delta/error'
+import { LINTS } from './lint-code.ts'
 
 /** sysexits(3), where one fits. */
 export const EXIT_CODES = {
@@ -37,6 +38,8 @@ export type ErrorKind = (typeof ERROR_KINDS)[number]
 export interface ErrorDefinition {
   readonly title: string
   readonly hint: string
+  /** What brings it, in one line. */
+  readonly example?: string
   readonly exitCode: number
   readonly retryable?: boolean
   readonly skipMessage?: boolean
@@ -105,26 +108,6 @@ export const ERRORS = {
     hint: 'write `{ from_env: NAME }`, `{ from_file: PATH }` or `{ from_aws_secret: "id#field" }`',
     exitCode: EXIT_CODES.config,
   },
-  CONFIG_SMALL_FILES: {
-    title: 'the table will be made of very many small files',
-    hint: 'raise `processing.batch_timeout_ms`, or turn on `delta.optimize`',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_SHORT_RETENTION: {
-    title: 'files may be deleted while somebody still reads them',
-    hint: 'keep files for several days: `delta.vacuum: { retention: 168h }`',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_PARTITION_COLUMN: {
-    title: 'the table is partitioned by a column whose values hardly repeat',
-    hint: 'partition by a coarser column, such as a date derived from it',
-    exitCode: EXIT_CODES.config,
-  },
-  CONFIG_DRY_RUN: {
-    title: 'no run of the configuration writes anything',
-    hint: 'remove `processing.dry_run`; `stream-ingest run --dry-run` is for a single run',
-    exitCode: EXIT_CODES.config,
-  },
   CONFIG_UNSUPPORTED: {
     title: 'the setting is not available in this release',
     hint: 'remove the setting',
@@ -135,6 +118,7 @@ export const ERRORS = {
     hint: 'see `stream-ingest --help`',
     exitCode: EXIT_CODES.usage,
   },
+  ...LINTS,
   // Kafka.
   KAFKA_UNREACHABLE: {
     title: 'no broker answers',

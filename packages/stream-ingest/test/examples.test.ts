@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { markdownFences } from '../src/cli/markdown-fence.ts'
 import { IngestConfig } from '../src/config/config.ts'
 import { USER_EVENTS_YAML } from './config/example-config.ts'
 
@@ -43,10 +44,10 @@ test('examples/user-events is pointed at other servers by the environment', asyn
 const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url))
 
 for (const path of globSync('{guide,operate}/*.md', { cwd: DOCS }).sort()) {
-  const blocks = [...readFileSync(`${DOCS}${path}`, 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
-  for (const [index, [, text]] of blocks.entries()) {
+  const { configurations } = markdownFences(readFileSync(`${DOCS}${path}`, 'utf8'))
+  for (const [index, text] of configurations.entries()) {
     test(`docs/${path} shows valid configurations: the one at ${index + 1}`, () => {
-      assert.deepEqual(IngestConfig.parse(text!, { environment: {} }).diagnostics, [])
+      assert.deepEqual(IngestConfig.parse(text, { environment: {} }).diagnostics, [])
     })
   }
 }

@@ -25,6 +25,8 @@ export interface CommandIo {
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
+  /** All of standard input, up to a bound, as text. */
+  readonly readStdin?: () => Promise<string>
   readonly runtime: Runtime
   /** Calls back at each request to stop; returns a function that ends the subscription. */
   onStopSignal(listener: (signal: StopSignal) => void): () => void

@@ -136,15 +136,18 @@ function addValidate(program: Command, io: CommandIo, setExitCode: (code: number
     .description('check configuration files without connecting anywhere')
     .argument(
       '[files...]',
-      'YAML or JSON files, Markdown with such in fences; default: INGEST_CONFIG, else ./stream-ingest.yaml',
+      'YAML, JSON or Markdown files, folders, - for standard input; default: INGEST_CONFIG, else ./stream-ingest.yaml',
     )
     .option('--deny-warnings', 'warnings fail too')
-    .option('--show-defaults', 'each key of each pipeline: its value and where that stands, or its default')
+    .option('--show-defaults', 'print the effective configuration, each value with its origin')
     .addOption(
-      new Option('--format <format>', 'of the findings').choices(['text', 'json', 'github', 'sarif']),
+      new Option(
+        '--format <name>',
+        'text, one JSON document, annotations of GitHub Actions, or a SARIF log',
+      ).choices(['text', 'json', 'github', 'sarif']),
     )
     .option('--no-color', 'no colours')
-    .option('--json', 'print one JSON document')
+    .option('--json', 'short for --format json')
     .action(async (files: string[], options) => {
       const { validateCommand } = await import('./validate.ts')
       setExitCode(await validateCommand(files, options, io))

@@ -11,6 +11,8 @@ export interface ErrorPage {
   readonly code: string
   readonly title: string
   readonly hint: string
+  /** What brings it; null where no example says more than the title. */
+  readonly example: string | null
   readonly exitCode: number
   readonly retryable: boolean
 }
@@ -23,20 +25,22 @@ export function allErrorCodes(): string[] {
 /** Null for a code that does not exist. */
 export function errorPage(code: string): ErrorPage | null {
   if (Object.hasOwn(ERRORS, code)) {
-    const { title, hint, exitCode, retryable = false }: ErrorDefinition = ERRORS[code as keyof typeof ERRORS]
-    return { code, title, hint, exitCode, retryable }
+    const definition: ErrorDefinition = ERRORS[code as keyof typeof ERRORS]
+    const { title, hint, example = null, exitCode, retryable = false } = definition
+    return { code, title, hint, example, exitCode, retryable }
   }
   if (!Object.hasOwn(DELTA_ERRORS, code)) return null
   const deltaCode = code as DeltaErrorCode
-  return { code, ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }
+  return { code, ...DELTA_ERRORS[deltaCode], example: null, exitCode: DELTA_EXIT_CODES[deltaCode] }
 }
 
 /** The page of all of them, in Markdown. */
 export function createErrorReference(): string {
   const rows = allErrorCodes().map(code => {
-    const { title, hint, exitCode, retryable } = errorPage(code)!
+    const { title, hint, example, exitCode, retryable } = errorPage(code)!
+    const help = example === null ? hint : `${hint}. Seen with: \`${example}\``
     const cell = (text: string): string => text.replaceAll('|', '\\|')
-    return `| \`${code}\` | ${cell(title)} | ${cell(hint)} | ${retryable ? 'yes' : ''} | ${exitCode} |`
+    return `| \`${code}\` | ${cell(title)} | ${cell(help)} | ${retryable ? 'yes' : ''} | ${exitCode} |`
   })
   return `# Errors
 

@@ -42,8 +42,9 @@ export async function explainCommand(
   return EXIT_CODES.ok
 }
 
-function formatDefinition({ code, title, hint, exitCode, retryable }: ErrorPage): string {
+function formatDefinition({ code, title, hint, example, exitCode, retryable }: ErrorPage): string {
   const lines = [code, `  what       ${title}`, `  help       ${hint}`]
+  if (example !== null) lines.push(`  example    ${example}`)
   lines.push(
     `  retry      ${retryable ? 'the same call may succeed later' : 'not before something was changed'}`,
   )

@@ -23,6 +23,8 @@ export const EXAMPLES: Readonly<Record<string, Examples>> = {
   validate: [
     ['validate', 'INGEST_CONFIG, else ./stream-ingest.yaml'],
     ['validate a.yaml b.yaml --deny-warnings', 'in a build'],
+    ['validate pipelines docs --format github', 'folders and Markdown too; annotations of a pull request'],
+    ['validate --show-defaults', 'every value that holds, and where it comes from'],
   ],
   test: [
     ['test', 'do the records of `tests:` become the rows that they are to become'],

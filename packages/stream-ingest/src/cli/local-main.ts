@@ -4,6 +4,7 @@
  * @module
  */
 import { systemRuntime } from '@stream-ingest/delta'
+import { ConfigError } from '../error.ts'
 import { type CommandIo, STOP_SIGNALS } from './command-io.ts'
 
 /**
@@ -24,6 +25,7 @@ export function processIo(): CommandIo {
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
+    readStdin,
     runtime: systemRuntime,
     onStopSignal: listener => {
       for (const signal of STOP_SIGNALS) process.on(signal, listener)
@@ -38,4 +40,19 @@ export function processIo(): CommandIo {
       for (;;);
     },
   }
+}
+
+/** Far beyond any configuration; a stream without an end must come to one. */
+const STDIN_BYTES_MAX = 4 * 1024 * 1024
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of process.stdin) {
+    size += chunk.length
+    if (size > STDIN_BYTES_MAX)
+      throw new ConfigError('CONFIG_TOO_LARGE', `standard input has more than ${STDIN_BYTES_MAX} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }

@@ -14,7 +14,8 @@ import { updateExpectations } from './expectation-update.ts'
 import { formatJsonDocument } from './json-document.ts'
 import { replaceFile } from './replace-file.ts'
 import { type FileTestResult, formatTestReport, testDocument } from './test-report.ts'
-import { formatDocument, formatReports } from './validate.ts'
+import { formatFindingsJson } from './validate-json.ts'
+import { formatText } from './validate-text.ts'
 
 /** Of tests that there are, where none is the one that is asked for. */
 const NAMES_SHOWN_MAX = 8
@@ -49,11 +50,8 @@ export async function testCommand(
   const { json = false, update = false } = options
   const checked = await checkFiles(files, io)
   if (checked.some(({ pipelines }) => pipelines === null)) {
-    const diagnostics = checked.flatMap(file => file.diagnostics)
-    await writeText(
-      io.stdout,
-      json ? formatDocument(false, diagnostics) : formatReports(checked, diagnostics),
-    )
+    const report = { ok: false, files: checked, skipped: 0 }
+    await writeText(io.stdout, json ? formatFindingsJson(report) : formatText(report))
     return EXIT_CODES.config
   }
   const results: FileTestResult[] = []

@@ -3,140 +3,124 @@
  *
  * @module
  */
-import { struct } from '@stream-ingest/delta'
-import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.ts'
-import { formatEffective } from '../config/effective-config.ts'
-import type { PipelineConfig } from '../config/ingest-config.ts'
-import { describeSource, planTableLayout } from '../config/table-layout.ts'
-import { tablePath } from '../config/table-path.ts'
-import { type Diagnostic, EXIT_CODES } from '../error.ts'
-import { type CheckedFile, checkFiles } from './checked-file.ts'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { checkConfigText } from '../config/config.ts'
+import { isConfigText } from '../config/config-source.ts'
+import { ConfigError, EXIT_CODES } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
-import { formatGithub, formatSarif } from './diagnostic-report.ts'
+import { type ConfigText, findConfigTexts, isMarkdown } from './config-files.ts'
+import { warnOfSharedTopics } from './shared-topic.ts'
+import { formatEffective } from './validate-effective.ts'
+import { formatGithub } from './validate-github.ts'
+import { formatFindingsJson } from './validate-json.ts'
+import type { FileReport, ValidateReport } from './validate-report.ts'
+import { formatSarif } from './validate-sarif.ts'
+import { formatText } from './validate-text.ts'
 
 export const VALIDATE_FORMATS = ['text', 'json', 'github', 'sarif'] as const
 export type ValidateFormat = (typeof VALIDATE_FORMATS)[number]
 
 export interface ValidateOptions {
-  /** `--format json` in short. */
-  readonly json?: boolean
+  /** Default `text`. */
   readonly format?: ValidateFormat
-  /** Print what each pipeline comes to, in place of the summary. */
-  readonly showDefaults?: boolean
+  /** Short for the format `json`. */
+  readonly json?: boolean
   /** Exit as for an error where there are only warnings. */
   readonly denyWarnings?: boolean
+  /** Print the effective configuration; in text, findings then go to stderr. */
+  readonly showDefaults?: boolean
 }
 
-/** Topics and brokers that a summary names. */
-const SUMMARY_NAMES_MAX = 3
+type ValidateIo = Pick<CommandIo, 'stdout' | 'env' | 'cwd'> & Partial<Pick<CommandIo, 'stderr' | 'readStdin'>>
+
+const DEFAULT_FILE = 'stream-ingest.yaml'
 
 /**
- * Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. Findings are the result, so they
- * go to stdout.
+ * Checks each file, each YAML file and Markdown page of a folder, `-` for standard input; without any, what `INGEST_CONFIG`
+ * holds, else `./stream-ingest.yaml`. Findings are the result, so they go to stdout.
  *
+ * @throws ConfigError `CONFIG_USAGE` where a format cannot show the effective configuration
  * @returns 0, or 78 where there is an error (or a warning that is denied)
  */
 export async function validateCommand(
-  files: readonly string[],
+  names: readonly string[],
   options: ValidateOptions,
-  io: Pick<CommandIo, 'stdout' | 'env' | 'cwd'>,
+  io: ValidateIo,
 ): Promise<number> {
-  const reports = await checkFiles(files, io)
-  const diagnostics = reports.flatMap(report => report.diagnostics)
+  const format = options.json === true ? 'json' : (options.format ?? 'text')
+  const showDefaults = options.showDefaults === true
+  if (showDefaults && format !== 'text' && format !== 'json') {
+    throw new ConfigError('CONFIG_USAGE', `the format \`${format}\` shows findings, and no defaults`, {
+      hint: 'leave out --show-defaults, or take --format json',
+    })
+  }
+  const { files, skipped } = await checkAll(names, io)
+  const diagnostics = files.flatMap(file => file.diagnostics)
   const hasErrors = diagnostics.some(diagnostic => diagnostic.severity === 'error')
-  const isOk = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
-  const format = options.format ?? (options.json === true ? 'json' : 'text')
-  io.stdout.write(formatAs(format, isOk, reports, options.showDefaults === true))
-  return isOk ? EXIT_CODES.ok : EXIT_CODES.config
+  const ok = !hasErrors && (options.denyWarnings !== true || diagnostics.length === 0)
+  const report = { ok, files, skipped }
+  if (showDefaults && format === 'text') {
+    if (diagnostics.length > 0) io.stderr?.write(formatText(report))
+    io.stdout.write(formatEffective(files))
+  } else io.stdout.write(formatReport(report, format, showDefaults, io))
+  return ok ? EXIT_CODES.ok : EXIT_CODES.config
 }
 
-function formatAs(
+async function checkAll(
+  names: readonly string[],
+  io: ValidateIo,
+): Promise<Pick<ValidateReport, 'files' | 'skipped'>> {
+  const value = io.env.INGEST_CONFIG?.trim() ?? ''
+  if (names.length === 0 && isConfigText(value)) {
+    return { files: [check({ file: 'INGEST_CONFIG', text: io.env.INGEST_CONFIG as string }, io)], skipped: 0 }
+  }
+  const named = names.length > 0 ? names : [value === '' ? DEFAULT_FILE : value]
+  const files: FileReport[] = []
+  let skipped = 0
+  for (const name of named) {
+    const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
+    if ('problem' in found) {
+      files.push({
+        file: found.file,
+        diagnostics: [found.problem],
+        pipelines: null,
+        effective: [],
+        tablePlaces: [],
+      })
+      continue
+    }
+    skipped += found.skipped
+    for (const text of found.texts) files.push(check(text, io))
+  }
+  return { files: warnOfSharedTopics(files, isMarkdown), skipped }
+}
+
+function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
+  const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
+  const reading = checkConfigText(text, {
+    file,
+    environment: io.env,
+    readFile,
+    lints: true,
+  })
+  return { file, ...reading }
+}
+
+function formatReport(
+  report: ValidateReport,
   format: ValidateFormat,
-  isOk: boolean,
-  reports: readonly CheckedFile[],
-  showsDefaults: boolean,
+  showDefaults: boolean,
+  { cwd }: ValidateIo,
 ): string {
-  const diagnostics = reports.flatMap(report => report.diagnostics)
   switch (format) {
     case 'text':
-      return formatReports(reports, diagnostics, showsDefaults)
+      return formatText(report)
     case 'json':
-      return formatDocument(isOk, diagnostics, showsDefaults ? reports : null)
+      return formatFindingsJson(report, showDefaults)
     case 'github':
-      return formatGithub(diagnostics)
+      return formatGithub(report)
     case 'sarif':
-      return formatSarif(diagnostics)
+      return formatSarif(report, cwd)
   }
-}
-
-/** The document of `--json`. */
-export function formatDocument(
-  ok: boolean,
-  diagnostics: readonly Diagnostic[],
-  reports: readonly CheckedFile[] | null = null,
-): string {
-  const document = {
-    ok,
-    diagnostics: diagnostics.map(({ code, severity, file, line, column, endLine, endColumn, ...rest }) => {
-      const { message, help, suggestion } = rest
-      return { code, severity, file, line, column, endLine, endColumn, message, help, suggestion }
-    }),
-    ...(reports === null
-      ? {}
-      : { effective: reports.map(({ file, effective = null }) => ({ file, pipelines: effective })) }),
-  }
-  return `${JSON.stringify(document)}\n`
-}
-
-/** Findings, and what each sound file does. */
-export function formatReports(
-  reports: readonly CheckedFile[],
-  diagnostics: readonly Diagnostic[],
-  showsDefaults = false,
-): string {
-  const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines, effective, skippedCount } of reports) {
-    if (showsDefaults && effective !== undefined) {
-      blocks.push(`# ${file}\n${formatEffective(effective).trimEnd()}`)
-    } else if (skippedCount !== undefined) {
-      const others = skippedCount === 0 ? '' : `; ${skippedCount} other YAML`
-      blocks.push(`· ${file}: no configuration in it${others}`)
-    } else if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
-  }
-  const fileCount = new Set(reports.map(({ file }) => file)).size
-  const files = `${fileCount} ${fileCount === 1 ? 'file' : 'files'}`
-  const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]
-  const more = explained === undefined ? '' : `   More: stream-ingest explain ${explained.code}`
-  const verdict = `${countDiagnostics(diagnostics)} in ${files}.${more}`
-  // The output stays YAML.
-  blocks.push(showsDefaults ? `# ${verdict}` : verdict)
-  return `${blocks.join('\n\n')}\n`
-}
-
-/** What a pipeline will do, and by which rule each partition column gets its value. */
-function summarize({ name, kafka, s3, delta }: PipelineConfig): readonly string[] {
-  const target = tablePath(s3, delta.tableName)
-  const topics = nameSome(kafka.topics)
-  const noun = kafka.topics.length === 1 ? 'topic' : 'topics'
-  const lines = [`  ${name}   ${noun} ${topics} @ ${nameSome(kafka.bootstrapServers)}  →  ${target}`]
-  if (delta.schema === null && !delta.mergeSchema) {
-    return [...lines, '    columns: those of the table, which must exist']
-  }
-  const { layout } = planTableLayout({ ...delta, schema: delta.schema ?? struct([]) })
-  const columns = layout.columns.map(column => column.field.name)
-  const more = delta.mergeSchema ? ', and those that messages bring' : ''
-  lines.push(
-    `    ${columns.length} ${columns.length === 1 ? 'column' : 'columns'}: ${columns.join(', ')}${more}`,
-  )
-  for (const partition of layout.partitionColumns) {
-    const column = layout.columns.find(({ field }) => field.name === partition)
-    if (column !== undefined)
-      lines.push(`    partition column \`${partition}\`: ${describeSource(column.source)}`)
-  }
-  return lines
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, SUMMARY_NAMES_MAX).join(', ')
-  return names.length > SUMMARY_NAMES_MAX ? `${shown} and ${names.length - SUMMARY_NAMES_MAX} more` : shown
 }

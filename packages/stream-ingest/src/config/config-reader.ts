@@ -6,7 +6,6 @@
 import type { ConfigNode, ScalarNode } from './config-node.ts'
 import type { DiagnosticSink, Span } from './diagnostic.ts'
 import { quoteValue } from './diagnostic.ts'
-import type { EffectiveSection } from './effective-config.ts'
 import { type Environment, interpolate } from './interpolation.ts'
 import { parseAwsSecretReference, pickSecretField, SECRET_LENGTH_MAX } from './secret.ts'
 
@@ -25,6 +24,8 @@ export interface ReaderContext {
   readonly readFile: (path: string) => string
   /** An AWS secret by its id; null takes the reference for good without looking at the secret. */
   readonly awsSecret: (id: string) => AwsSecret | null
+  /** Warn of what can be met and is probably not meant. */
+  readonly lints?: boolean
 }
 
 /** A scalar with its variables put in. */
@@ -41,8 +42,6 @@ export class ConfigReader {
   readonly context: ReaderContext
   /** Ids of the AWS secrets that were referred to. */
   readonly awsSecretIds = new Set<string>()
-  /** The sections of the pipeline that is being read. */
-  readonly sections: EffectiveSection[] = []
   /** Every key of every section: a key that is right elsewhere is told so. */
   readonly allKeys: readonly string[]
   readonly #sectionKeys: ReadonlyMap<string, readonly string[]>

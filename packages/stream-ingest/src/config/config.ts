@@ -148,21 +148,27 @@ export class IngestConfig {
   }
 }
 
+export interface CheckOptions extends ConfigOptions {
+  /** Warn also of what can be met and is probably not meant (codes `LINT_…`). Default: false. */
+  readonly lints?: boolean
+}
+
 /**
  * What is wrong with a text, without reading AWS secrets and without throwing for anything that stands in it.
  * `pipelines` is null where there are errors.
  */
-export function checkConfigText(text: string, options: ConfigOptions = {}): ConfigReading {
-  return read(text, options, () => null)
+export function checkConfigText(text: string, options: CheckOptions = {}): ConfigReading {
+  return read(text, options, () => null, options.lints)
 }
 
 function read(
   text: string,
   options: ConfigOptions,
   awsSecret: (id: string) => AwsSecret | null,
+  lints = false,
 ): ConfigReading {
   const { environment = process.env, readFile = (path: string) => readFileSync(path, 'utf8') } = options
-  const context = { environment, readFile, awsSecret }
+  const context = { environment, readFile, awsSecret, lints }
   return readConfig(text, options.file ?? TEXT_NAME, context, options.assignments)
 }
 

@@ -16,6 +16,9 @@ export interface DiagnosticDetail {
   readonly suggestion?: string
 }
 
+/** Where a diagnostic is, with the line to show. */
+export type DiagnosticPlace = Pick<Diagnostic, 'file' | 'line' | 'column' | 'endLine' | 'endColumn' | 'frame'>
+
 interface Finding extends DiagnosticDetail {
   readonly code: ErrorCode
   readonly severity: Diagnostic['severity']
@@ -73,14 +76,23 @@ export class DiagnosticSink {
     if (span.end > span.start) this.#secrets.push(span)
   }
 
-  /** Is it a part of what is never shown? */
-  isRedacted({ start, end }: Span): boolean {
-    return this.#secrets.some(secret => secret.start <= start && end <= secret.end)
+  /** A span as a diagnostic locates it. */
+  locate(span: Span): DiagnosticPlace {
+    const start = this.#position(span.start)
+    const end = this.#position(Math.max(span.end, span.start))
+    return {
+      file: this.file,
+      line: start.line,
+      column: start.column,
+      endLine: end.line,
+      endColumn: end.column,
+      frame: this.#frame(start.line, span),
+    }
   }
 
-  /** From 1. */
-  lineOf(offset: number): number {
-    return this.#lineStarts.findLastIndex(start => start <= offset) + 1
+  /** Where a span begins, both from 1. */
+  place(span: Span): { readonly line: number; readonly column: number } {
+    return this.#position(span.start)
   }
 
   /** The text has no trustworthy structure: mask whatever looks like a secret in the lines that are shown. */
@@ -91,7 +103,7 @@ export class DiagnosticSink {
   /** Everything found, in the order of the text. */
   finish(): readonly Diagnostic[] {
     const sorted = this.#findings.toSorted((a, b) => a.span.start - b.span.start)
-    const diagnostics = sorted.map(finding => this.#locate(finding))
+    const diagnostics = sorted.map(finding => this.#diagnose(finding))
     const last = diagnostics.at(-1)
     if (this.#droppedCount > 0 && last !== undefined) {
       const help = `${last.help === null ? '' : `${last.help}; `}${this.#droppedCount} more findings are not shown`
@@ -113,22 +125,15 @@ export class DiagnosticSink {
     this.#findings.push(finding)
   }
 
-  #locate(finding: Finding): Diagnostic {
+  #diagnose(finding: Finding): Diagnostic {
     const { code, severity, span, message, help, suggestion } = finding
-    const start = this.#position(span.start)
-    const end = this.#position(Math.max(span.end, span.start))
     return {
       code,
       severity,
-      file: this.file,
-      line: start.line,
-      column: start.column,
-      endLine: end.line,
-      endColumn: end.column,
+      ...this.locate(span),
       message,
       help: help ?? null,
       suggestion: suggestion ?? null,
-      frame: this.#frame(start.line, span),
     }
   }
 

@@ -10,13 +10,18 @@ import { type ConfigNode, type MapNode, parseConfigText } from './config-node.ts
 import { ConfigReader, type ReaderContext } from './config-reader.ts'
 import type { ConfigTest } from './config-test.ts'
 import { checkDelta, DELTA_SUBSECTIONS, deltaSection, resolveDelta } from './delta-section.ts'
-import { DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
-import { type EffectivePipeline, effectiveSection } from './effective-config.ts'
+import { type DiagnosticPlace, DiagnosticSink, quoteValue, type Span } from './diagnostic.ts'
+import {
+  type EffectivePipeline,
+  effectiveSection,
+  platformValues,
+  type ReadSection,
+} from './effective-config.ts'
 import { type FieldType, integer } from './field-type.ts'
 import { checkFreshness, freshnessSection, resolveFreshness } from './freshness-section.ts'
 import type { PipelineConfig, S3Config } from './ingest-config.ts'
 import { checkKafka, KAFKA_SUBSECTIONS, kafkaSection, resolveKafka } from './kafka-section.ts'
-import { lintPipeline } from './lint.ts'
+import { lintPipeline, lintSharedTables } from './lint.ts'
 import { type PlatformDefaults, platformDefaults } from './platform-defaults.ts'
 import { checkProcessing, processingSection, resolveProcessing } from './processing-section.ts'
 import { resolveTests } from './resolve-tests.ts'
@@ -52,10 +57,12 @@ export interface ConfigReading {
   /** What `tests:` has; none where there are errors. */
   readonly tests: readonly ConfigTest[]
   readonly diagnostics: readonly Diagnostic[]
-  /** Each key of each pipeline, where there are no errors. */
-  readonly effective: readonly EffectivePipeline[]
   /** Ids of the AWS secrets that the text refers to. */
   readonly awsSecretIds: ReadonlySet<string>
+  /** Of each pipeline; empty where there are errors. */
+  readonly effective: readonly EffectivePipeline[]
+  /** Where each pipeline names its table; empty where there are errors. */
+  readonly tablePlaces: readonly DiagnosticPlace[]
 }
 
 /**
@@ -79,8 +86,9 @@ export function readConfig(
   const hasErrors = sink.errorCount > 0
   return {
     pipelines: hasErrors ? null : pipelines.map(({ config }) => config),
-    effective: pipelines.map(({ effective }) => effective),
     tests: hasErrors ? [] : tests,
+    tablePlaces: hasErrors ? [] : pipelines.map(({ tableSpan }) => sink.locate(tableSpan)),
+    effective: hasErrors ? [] : pipelines.map(({ effective }) => effective()),
     diagnostics: sink.finish(),
     awsSecretIds: reader.awsSecretIds,
   }
@@ -195,6 +203,14 @@ interface PipelineText {
   readonly own: SectionReading<typeof sectionFields>
 }
 
+interface ReadPipeline {
+  readonly config: PipelineConfig
+  readonly span: Span
+  /** Of the table's name. */
+  readonly tableSpan: Span
+  readonly effective: () => EffectivePipeline
+}
+
 function readRoot(root: ConfigNode, reader: ConfigReader): RootReading {
   if (root.kind !== 'map') {
     reader.mismatch(root, 'a map of sections', 'a configuration starts with `kafka:`, `s3:` and `delta:`')
@@ -231,10 +247,13 @@ function readPipelines(top: TopReading, span: Span, reader: ConfigReader): reado
     if (pipeline !== null) pipelines.push(pipeline)
   }
   checkTables(pipelines, reader)
+  if (reader.context.lints === true) lintSharedTables(pipelines, reader)
   return pipelines
 }
 
 const EMPTY_READING: SectionReading<typeof sectionFields> = {
+  spec: pipelineSection,
+  entry: () => undefined,
   values: {},
   has: () => false,
   isUnset: () => false,
@@ -274,17 +293,16 @@ function readPipeline(
   defaults: PlatformDefaults,
 ): ReadPipeline | null {
   const errorsBefore = reader.sink.errorCount
-  reader.sections.length = 0
   const kafka = readInherited('kafka', kafkaSection, text, top, reader)
   if (kafka !== null) checkKafka(kafka, reader)
-  const s3 = readStorage(text, top, reader)
+  const storage = readStorage(text, top, reader)
   const delta = readInherited('delta', deltaSection, text, top, reader)
   if (delta !== null) checkDelta(delta, reader)
   const processing = readInherited('processing', processingSection, text, top, reader, 'optional')
   if (processing !== null) checkProcessing(processing, reader)
   const freshness = readInherited('freshness', freshnessSection, text, top, reader, 'optional')
   if (freshness !== null) checkFreshness(freshness, reader)
-  if (kafka === null || s3 === null || delta === null || processing === null) return null
+  if (kafka === null || storage === null || delta === null || processing === null) return null
   // A finding in a section that an earlier pipeline shares is not counted again: what was read tells it.
   if (reader.sink.errorCount > errorsBefore || reader.sink.errorCount > 0) return null
   const kafkaConfig = resolveKafka(complete(kafka))
@@ -294,20 +312,25 @@ function readPipeline(
     name: text.name ?? deltaConfig.tableName,
     pipelineId: text.name === null ? group : `${group}.${text.name}`,
     kafka: kafkaConfig,
-    s3,
+    s3: storage.config,
     delta: deltaConfig,
     processing: resolveProcessing(complete(processing), defaults),
     ...(freshness === null ? {} : { freshness: resolveFreshness(complete(freshness)) }),
   }
-  lintPipeline(config, { delta, processing, freshness }, reader.sink)
-  const effective = { name: config.name, isNamed: text.name !== null, sections: [...reader.sections] }
-  return { config, span: text.span, effective }
-}
-
-interface ReadPipeline {
-  readonly config: PipelineConfig
-  readonly span: Span
-  readonly effective: EffectivePipeline
+  if (reader.context.lints === true) lintPipeline({ kafka, delta, processing, freshness }, config, reader)
+  const effective = (): EffectivePipeline => {
+    const section = (key: string, reading: ReadSection, platform?: ReturnType<typeof platformValues>) =>
+      effectiveSection(key, reading, ownPath(key, text), reader, platform)
+    const sections = [
+      section('kafka', kafka),
+      section(storage.config.kind, storage.reading),
+      section('delta', delta),
+      section('processing', processing, platformValues(defaults)),
+      ...(freshness === null ? [] : [section('freshness', freshness)]),
+    ]
+    return { name: text.name, pipelineId: config.pipelineId, sections }
+  }
+  return { config, span: text.span, tableSpan: delta.spanOf('table_name'), effective }
 }
 
 /** Without an error in the text, a reading holds every value that its type promises. */
@@ -315,17 +338,28 @@ function complete<F extends Readonly<Record<string, unknown>>>(reading: SectionR
   return reading.values as SectionValues<F>
 }
 
-function readStorage(text: PipelineText, top: TopReading, reader: ConfigReader): S3Config | null {
+function readStorage(
+  text: PipelineText,
+  top: TopReading,
+  reader: ConfigReader,
+): { readonly config: S3Config; readonly reading: ReadSection } | null {
   const errorsBefore = reader.sink.errorCount
   // A pipeline's own choice between the two replaces the inherited one whole.
   const isLocal = text.own.has('local') || (!text.own.has('s3') && top.has('local'))
   if (isLocal) {
     const local = readInherited('local', localSection, text, top, reader)
-    return local === null || reader.sink.errorCount > errorsBefore ? null : resolveLocal(complete(local))
+    if (local === null || reader.sink.errorCount > errorsBefore) return null
+    return { config: resolveLocal(complete(local)), reading: local }
   }
   const s3 = readInherited('s3', s3Section, text, top, reader)
   if (s3 !== null) checkS3(s3, reader)
-  return s3 === null || reader.sink.errorCount > 0 ? null : resolveS3(complete(s3))
+  if (s3 === null || reader.sink.errorCount > 0) return null
+  return { config: resolveS3(complete(s3)), reading: s3 }
+}
+
+/** What messages call a section of the pipeline. */
+function ownPath(key: string, { name }: PipelineText): string {
+  return name === null ? key : `pipelines.${name}.${key}`
 }
 
 /** The section of a pipeline: the top-level one's keys, each replaced by the pipeline's own where it has it. */
@@ -346,8 +380,8 @@ function readInherited<F extends Readonly<Record<string, unknown>>>(
     else return readSection(spec, [], placeOf(key, text, top), reader)
     return null
   }
-  const ownPath = text.name === null ? key : `pipelines.${text.name}.${key}`
-  const ownEntries = (own?.node.entries ?? []).map((entry): OwnedEntry => ({ ...entry, owner: ownPath }))
+  const owner = ownPath(key, text)
+  const ownEntries = (own?.node.entries ?? []).map((entry): OwnedEntry => ({ ...entry, owner }))
   const replaced = new Set(ownEntries.map(entry => entry.key))
   for (const { keys } of spec.exclusive) {
     if (keys.some(each => replaced.has(each))) for (const each of keys) replaced.add(each)
@@ -355,18 +389,14 @@ function readInherited<F extends Readonly<Record<string, unknown>>>(
   const kept = (inherited?.node.entries ?? [])
     .filter(entry => !replaced.has(entry.key))
     .map((entry): OwnedEntry => ({ ...entry, owner: key }))
-  const entries = [...kept, ...ownEntries]
-  const reading = readSection(spec, entries, placeOf(key, text, top), reader)
-  reader.sections.push(effectiveSection(key, spec, entries, reader.sink))
-  return reading
+  return readSection(spec, [...kept, ...ownEntries], placeOf(key, text, top), reader)
 }
 
 function placeOf(key: SectionKey, text: PipelineText, top: TopReading): SectionPlace {
   const own = text.own.values[key]
   const inherited = top.values[key]
-  const path = text.name === null ? key : `pipelines.${text.name}.${key}`
   return {
-    path,
+    path: ownPath(key, text),
     span: own?.keySpan ?? (text.name === null ? (inherited?.keySpan ?? top.spanOf(key)) : text.span),
   }
 }

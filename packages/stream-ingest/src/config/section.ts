@@ -97,12 +97,15 @@ export interface OwnedEntry extends MapEntry {
 }
 
 export interface SectionReading<F extends AnyFields> {
+  readonly spec: SectionSpec<F>
   /** What could be read. Complete, in the sense of the type, where the sink has no error. */
   readonly values: { readonly [K in keyof F]?: SectionValues<F>[K] }
   /** Was the key given (rightly or wrongly)? */
   has(key: keyof F & string): boolean
   /** Was the key given without a value? */
   isUnset(key: keyof F & string): boolean
+  /** The key with what was written for it. */
+  entry(key: string): OwnedEntry | undefined
   /** The value's place, or the section's where the key is not given. */
   spanOf(key: keyof F & string): Span
 }
@@ -127,6 +130,8 @@ export function readSection<F extends AnyFields>(
   }
   checkExclusive(spec, given, place, reader)
   return {
+    spec,
+    entry: key => given.get(key),
     values: values as SectionReading<F>['values'],
     has: key => given.has(key),
     isUnset: key => {
@@ -167,9 +172,9 @@ function assignEntries(
   spec: AnySection,
   entries: readonly OwnedEntry[],
   reader: ConfigReader,
-): ReadonlyMap<string, MapEntry> {
+): ReadonlyMap<string, OwnedEntry> {
   const keys = Object.keys(spec.fields)
-  const given = new Map<string, MapEntry>()
+  const given = new Map<string, OwnedEntry>()
   const unknown: OwnedEntry[] = []
   for (const entry of entries) {
     if (keys.includes(entry.key)) given.set(entry.key, entry)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type ValidateOptions, validateCommand } from '../../src/cli/validate.ts'
 import { USER_EVENTS_YAML } from '../config/example-config.ts'
@@ -22,7 +22,10 @@ async function run(
 ): Promise<{ code: number; output: string }> {
   const cwd = await mkdtemp(join(tmpdir(), 'validate-'))
   t.after(() => rm(cwd, { recursive: true }))
-  for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text)
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(cwd, name)), { recursive: true })
+    await writeFile(join(cwd, name), text)
+  }
   let output = ''
   const stdout = { write: (text: string) => (output += text) }
   const code = await validateCommand(args, options, { stdout, env, cwd })
@@ -43,27 +46,6 @@ describe('validate', () => {
 no problems in 1 file.
 `,
     )
-  })
-
-  test('checks the configurations in Markdown, and says where there are none', async t => {
-    const files = {
-      'a.md': `# A\n\n\`\`\`yaml\n${BROKEN}\`\`\`\n`,
-      'b.md': '```yaml\nservices: {}\n```\n',
-    }
-    const { code, output } = await run(t, files, ['a.md', 'b.md'])
-    assert.equal(code, 78)
-    assert.match(output, /--> a\.md:6:3/)
-    assert.match(output, /· b\.md: no configuration in it; 1 other YAML/)
-    assert.match(output, /1 error in 2 files\./)
-  })
-
-  test('speaks to GitHub and to code scanning', async t => {
-    const files = { 'a.yaml': BROKEN }
-    const github = await run(t, files, ['a.yaml'], { format: 'github' })
-    assert.equal(github.code, 78)
-    assert.match(github.output, /^::error file=a\.yaml,line=3,col=3,/)
-    const sarif = await run(t, files, ['a.yaml'], { format: 'sarif' })
-    assert.equal(JSON.parse(sarif.output).runs[0].results.length, 1)
   })
 
   test('says which columns a table has before its messages bring theirs, and what is wrong with them', async t => {
@@ -170,5 +152,107 @@ error[CONFIG_NOT_FOUND]: no configuration at \`./none.yaml\`: the file does not 
   test('does not fetch AWS secrets', async t => {
     const text = WARNED.replace('hunter2', '{ from_aws_secret: "a#b" }')
     assert.equal((await run(t, { 'a.yaml': text }, ['a.yaml'])).code, 0)
+  })
+
+  test('checks the fences of Markdown where they stand, and counts those that are not ours', async t => {
+    const page = `# A page\n\n\`\`\`yaml\n${BROKEN}\`\`\`\n\n\`\`\`yaml\nservices: {}\n\`\`\`\n`
+    const { code, output } = await run(t, { 'docs/a.md': page }, ['docs/a.md'])
+    assert.equal(code, 78)
+    assert.match(output, /--> docs\/a\.md:6:3\n {4}│\n {2}6 │ {3}topc: "user-events"/)
+    assert.match(output, /1 error in 1 file\. 1 text skipped/)
+    const json = await run(t, { 'a.md': '```yaml\na: b\n```\n' }, ['a.md'], { format: 'json' })
+    assert.equal(json.output, '{"ok":true,"diagnostics":[],"skipped":1}\n')
+    assert.equal(json.code, 0)
+  })
+
+  test('checks what a folder holds of ours, and fails where it holds nothing', async t => {
+    const files = {
+      'all/a.yaml': BROKEN,
+      'all/deep/b.yml': USER_EVENTS_YAML,
+      'all/deep/c.md': `\`\`\`yaml\n${BROKEN}\`\`\`\n`,
+      'all/compose.yaml': 'services: {}\n',
+      'all/.hidden/d.yaml': BROKEN,
+      'all/node_modules/e.yaml': BROKEN,
+      'none/compose.yaml': 'services: {}\n',
+    }
+    const { output } = await run(t, files, ['all'], { json: true })
+    const { diagnostics, skipped } = JSON.parse(output)
+    const places = diagnostics.map((each: { file: string; line: number }) => `${each.file}:${each.line}`)
+    assert.deepEqual(places, ['all/a.yaml:3', 'all/deep/c.md:4'])
+    assert.equal(skipped, 1)
+    const none = await run(t, files, ['none'])
+    assert.equal(none.code, 78)
+    assert.match(none.output, /no configuration in the folder `none`/)
+    const named = await run(t, files, ['none/compose.yaml'])
+    assert.match(named.output, /CONFIG_UNKNOWN_KEY/)
+  })
+
+  test('reads standard input as `-`', async () => {
+    let output = ''
+    const stdout = { write: (text: string) => (output += text) }
+    const readStdin = () => Promise.resolve(BROKEN)
+    assert.equal(await validateCommand(['-'], {}, { stdout, env: {}, cwd: '/', readStdin }), 78)
+    assert.match(output, /--> <stdin>:3:3/)
+  })
+
+  test('shows the effective configuration as YAML, and findings beside it', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'validate-'))
+    await writeFile(join(cwd, 'a.yaml'), USER_EVENTS_YAML)
+    await writeFile(join(cwd, 'b.yaml'), WARNED)
+    const out = { stdout: '', stderr: '' }
+    const io = {
+      stdout: { write: (text: string) => (out.stdout += text) },
+      stderr: { write: (text: string) => (out.stderr += text) },
+    }
+    const code = await validateCommand(['a.yaml', 'b.yaml'], { showDefaults: true }, { ...io, env: {}, cwd })
+    await rm(cwd, { recursive: true })
+    assert.equal(code, 0)
+    const [first = '', second = ''] = out.stdout.split('---\n')
+    assert.match(first, /^# "a\.yaml"\nkafka:\n {2}bootstrap_servers: "localhost:9092" {2}# a\.yaml:2:22\n/)
+    assert.match(second, /password: "\[secret\]"/)
+    assert.doesNotMatch(out.stdout + out.stderr, /hunter2/)
+    assert.match(out.stderr, /CONFIG_PLAINTEXT_SECRET/)
+  })
+
+  test('has the effective configuration in its document where asked to', async t => {
+    const { output } = await run(t, { 'a.yaml': USER_EVENTS_YAML }, ['a.yaml'], {
+      json: true,
+      showDefaults: true,
+    })
+    const { ok, effective } = JSON.parse(output)
+    assert.equal(ok, true)
+    const [{ file, pipeline, pipelineId, config, origins }] = effective
+    assert.deepEqual([file, pipeline, pipelineId], ['a.yaml', null, 'delta-ingest'])
+    assert.equal(config.processing.batch_size, 1000)
+    assert.equal(config.processing.max_retries, 3)
+    assert.deepEqual(origins['kafka.topic'], {
+      kind: 'file',
+      file: 'a.yaml',
+      line: 3,
+      column: 10,
+      inheritedFrom: null,
+      variables: [],
+    })
+    assert.deepEqual(origins['kafka.client_id'], { kind: 'default' })
+    await assert.rejects(run(t, {}, [], { format: 'sarif', showDefaults: true }), { code: 'CONFIG_USAGE' })
+  })
+
+  test('warns where two files put one topic into one table under different ids', async t => {
+    const other = USER_EVENTS_YAML.replace('delta-ingest', 'another')
+    const files = {
+      'a.yaml': USER_EVENTS_YAML,
+      'copy.yaml': USER_EVENTS_YAML,
+      'b.yaml': other,
+      'c.yaml': other.replace('table_name: "user_events"', 'table_name: "others"'),
+      'd.md': `\`\`\`yaml\n${other}\`\`\`\n`,
+    }
+    const { code, output } = await run(t, files, ['a.yaml', 'copy.yaml', 'c.yaml', 'd.md'])
+    assert.equal(code, 0)
+    assert.match(output, /no problems/)
+    const twice = await run(t, files, ['a.yaml', 'b.yaml'])
+    assert.match(
+      twice.output,
+      /warning\[TABLE_TOPIC_TWICE\]: `another` writes `user-events` to `s3:.*`, as `delta-ingest` in a\.yaml does: .*\n {2}--> b\.yaml:11:15\n/,
+    )
   })
 })
