@@ -28,16 +28,20 @@ export interface ContenderFigures {
   readonly peakRssMiB: Figure
 }
 
-/** Where the time of ours goes: microseconds of CPU a message. */
+/** Where the CPU of ours goes: microseconds a message. */
 export interface StageFigures {
   readonly startUs: Figure
-  /** Of the process that only fetches. */
-  readonly fetchUs: Figure
+  /** Of the main thread. */
   readonly decodeUs: Figure
   readonly encodeUs: Figure
+  /** The rest of the main thread: fetch, upload, commit. */
+  readonly mainThreadRestUs: Figure
+  /** Collection of garbage, compilation, workers. */
+  readonly otherThreadsUs: Figure
+  /** Of a process that only fetches, its start excluded. */
+  readonly fetchUs: Figure
+  /** With all that other threads do, less what they do for a process that only fetches. */
   readonly decodeAndEncodeUs: Figure
-  /** The rest: waiting, upload, commit. */
-  readonly restUs: Figure
   /** Of the wall time of the work, main thread. */
   readonly gcShare: Figure
   readonly commits: Figure
@@ -122,18 +126,25 @@ function stageFigures(
   messageCount: number,
 ): StageFigures {
   const perMessage = (ms: number): number => (ms * 1000) / messageCount
-  const fetchUs = figureOf(fetches.map(({ report }) => perMessage(report.workCpuMs)))
   const figure = (of: (report: IngestReport) => number): Figure =>
     figureOf(ingests.map(({ report }) => of(report)))
+  const perMessageOf = (of: (report: IngestReport) => number): Figure =>
+    figure(report => perMessage(of(report)))
+  const fetchOthersMs = figureOf(fetches.map(({ report }) => report.otherThreadsCpuMs)).median
   return {
-    startUs: figure(({ startCpuMs }) => perMessage(startCpuMs)),
-    fetchUs,
-    decodeUs: figure(({ decodeCpuMs }) => perMessage(decodeCpuMs)),
-    encodeUs: figure(({ encodeCpuMs }) => perMessage(encodeCpuMs)),
-    decodeAndEncodeUs: figure(({ decodeCpuMs, encodeCpuMs }) => perMessage(decodeCpuMs + encodeCpuMs)),
-    restUs: figure(
-      ({ workCpuMs, decodeCpuMs, encodeCpuMs }) =>
-        perMessage(workCpuMs - decodeCpuMs - encodeCpuMs) - fetchUs.median,
+    startUs: perMessageOf(({ startCpuMs }) => startCpuMs),
+    decodeUs: perMessageOf(({ decodeCpuMs }) => decodeCpuMs),
+    encodeUs: perMessageOf(({ encodeCpuMs }) => encodeCpuMs),
+    mainThreadRestUs: perMessageOf(
+      ({ mainThreadCpuMs, decodeCpuMs, encodeCpuMs }) => mainThreadCpuMs - decodeCpuMs - encodeCpuMs,
+    ),
+    otherThreadsUs: perMessageOf(({ otherThreadsCpuMs }) => otherThreadsCpuMs),
+    fetchUs: figureOf(
+      fetches.map(({ report }) => perMessage(report.mainThreadCpuMs + report.otherThreadsCpuMs)),
+    ),
+    decodeAndEncodeUs: perMessageOf(
+      ({ decodeCpuMs, encodeCpuMs, otherThreadsCpuMs }) =>
+        decodeCpuMs + encodeCpuMs + otherThreadsCpuMs - fetchOthersMs,
     ),
     gcShare: figure(({ gcMs, workWallMs }) => gcMs / workWallMs),
     commits: figure(({ commits }) => commits),
