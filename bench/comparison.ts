@@ -14,6 +14,8 @@ import type { OurReport } from './work-clock.ts'
 export interface ContenderFigures {
   readonly name: ContenderName
   readonly title: string
+  /** Run by run what the program says that it has read. */
+  readonly messagesRead: readonly number[]
   /** The start of the program excluded. */
   readonly messagesPerSecond: Figure
   readonly megabytesPerSecond: Figure
@@ -108,6 +110,7 @@ export function usageFigures(
   const perMessage = (ms: number): number => (ms * 1000) / messageCount
   const cpuMs = ({ usage }: Measurement): number => usage.userMs + usage.systemMs
   return {
+    messagesRead: measurements.map(({ report }) => report.messages),
     messagesPerSecond: figure(({ report }) => (messageCount / report.workWallMs) * 1000),
     megabytesPerSecond: figure(({ report }) => valueBytes / 1e6 / (report.workWallMs / 1000)),
     cpuUs: figure(one => perMessage(cpuMs(one))),
