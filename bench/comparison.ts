@@ -14,6 +14,8 @@ import type { OurReport } from './work-clock.ts'
 export interface ContenderFigures {
   readonly name: ContenderName
   readonly title: string
+  /** Run by run what the program says that it has read. */
+  readonly messagesRead: readonly number[]
   /** The start of the program excluded. */
   readonly messagesPerSecond: Figure
   readonly megabytesPerSecond: Figure
@@ -28,16 +30,20 @@ export interface ContenderFigures {
   readonly peakRssMiB: Figure
 }
 
-/** Where the time of ours goes: microseconds of CPU a message. */
+/** Where the CPU of ours goes: microseconds a message. */
 export interface StageFigures {
   readonly startUs: Figure
-  /** Of the process that only fetches. */
-  readonly fetchUs: Figure
+  /** Of the main thread. */
   readonly decodeUs: Figure
   readonly encodeUs: Figure
+  /** The rest of the main thread: fetch, upload, commit. */
+  readonly mainThreadRestUs: Figure
+  /** Collection of garbage, compilation, workers. */
+  readonly otherThreadsUs: Figure
+  /** Of a process that only fetches, its start excluded. */
+  readonly fetchUs: Figure
+  /** With all that other threads do, less what they do for a process that only fetches. */
   readonly decodeAndEncodeUs: Figure
-  /** The rest: waiting, upload, commit. */
-  readonly restUs: Figure
   /** Of the wall time of the work, main thread. */
   readonly gcShare: Figure
   readonly commits: Figure
@@ -104,6 +110,7 @@ export function usageFigures(
   const perMessage = (ms: number): number => (ms * 1000) / messageCount
   const cpuMs = ({ usage }: Measurement): number => usage.userMs + usage.systemMs
   return {
+    messagesRead: measurements.map(({ report }) => report.messages),
     messagesPerSecond: figure(({ report }) => (messageCount / report.workWallMs) * 1000),
     megabytesPerSecond: figure(({ report }) => valueBytes / 1e6 / (report.workWallMs / 1000)),
     cpuUs: figure(one => perMessage(cpuMs(one))),
@@ -122,18 +129,25 @@ function stageFigures(
   messageCount: number,
 ): StageFigures {
   const perMessage = (ms: number): number => (ms * 1000) / messageCount
-  const fetchUs = figureOf(fetches.map(({ report }) => perMessage(report.workCpuMs)))
   const figure = (of: (report: IngestReport) => number): Figure =>
     figureOf(ingests.map(({ report }) => of(report)))
+  const perMessageOf = (of: (report: IngestReport) => number): Figure =>
+    figure(report => perMessage(of(report)))
+  const fetchOthersMs = figureOf(fetches.map(({ report }) => report.otherThreadsCpuMs)).median
   return {
-    startUs: figure(({ startCpuMs }) => perMessage(startCpuMs)),
-    fetchUs,
-    decodeUs: figure(({ decodeCpuMs }) => perMessage(decodeCpuMs)),
-    encodeUs: figure(({ encodeCpuMs }) => perMessage(encodeCpuMs)),
-    decodeAndEncodeUs: figure(({ decodeCpuMs, encodeCpuMs }) => perMessage(decodeCpuMs + encodeCpuMs)),
-    restUs: figure(
-      ({ workCpuMs, decodeCpuMs, encodeCpuMs }) =>
-        perMessage(workCpuMs - decodeCpuMs - encodeCpuMs) - fetchUs.median,
+    startUs: perMessageOf(({ startCpuMs }) => startCpuMs),
+    decodeUs: perMessageOf(({ decodeCpuMs }) => decodeCpuMs),
+    encodeUs: perMessageOf(({ encodeCpuMs }) => encodeCpuMs),
+    mainThreadRestUs: perMessageOf(
+      ({ mainThreadCpuMs, decodeCpuMs, encodeCpuMs }) => mainThreadCpuMs - decodeCpuMs - encodeCpuMs,
+    ),
+    otherThreadsUs: perMessageOf(({ otherThreadsCpuMs }) => otherThreadsCpuMs),
+    fetchUs: figureOf(
+      fetches.map(({ report }) => perMessage(report.mainThreadCpuMs + report.otherThreadsCpuMs)),
+    ),
+    decodeAndEncodeUs: perMessageOf(
+      ({ decodeCpuMs, encodeCpuMs, otherThreadsCpuMs }) =>
+        decodeCpuMs + encodeCpuMs + otherThreadsCpuMs - fetchOthersMs,
     ),
     gcShare: figure(({ gcMs, workWallMs }) => gcMs / workWallMs),
     commits: figure(({ commits }) => commits),

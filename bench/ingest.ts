@@ -2,14 +2,14 @@
  * A measured process: drains a topic into a table and prints its figures as one JSON line. Started by `bench/run.ts`,
  * with the package as it is published: built.
  *
- * The stages that run without waiting (decoding, encoding) are measured by the process's own CPU clock in place of the
+ * The stages that run without waiting (decoding, encoding) are measured by the main thread's CPU clock in place of the
  * wall clock, so that other processes on the machine do not count.
  *
  * @module
  */
 import { StreamIngestProcessor, systemRuntime } from 'stream-ingest'
 import { type BenchSettings, benchConfig } from './config.ts'
-import { cpuMs, type OurReport, WorkClock } from './work-clock.ts'
+import { mainThreadCpuMs, type OurReport, WorkClock } from './work-clock.ts'
 
 export interface IngestReport extends OurReport {
   readonly decodeCpuMs: number
@@ -22,7 +22,7 @@ export interface IngestReport extends OurReport {
 const clock = new WorkClock()
 const settings = JSON.parse(process.argv[2] ?? '{}') as BenchSettings
 const processor = new StreamIngestProcessor(benchConfig(settings), {
-  runtime: { ...systemRuntime, monotonicMs: cpuMs },
+  runtime: { ...systemRuntime, monotonicMs: mainThreadCpuMs },
 })
 const { metrics, failures } = await processor.processStream({ untilLatest: true })
 if (failures[0] !== undefined) throw failures[0].error

@@ -54,14 +54,15 @@ export function stageTable({ title, stages }: Comparison): Table {
     header: ['stage', 'µs'],
     rows: [
       us('start-up', stages.startUs),
-      us('fetch (a process that only fetches)', stages.fetchUs),
-      us('decode (decompress, scan, route)', stages.decodeUs),
-      us('encode (gather, Parquet, statistics)', stages.encodeUs),
-      us('decode + encode', stages.decodeAndEncodeUs),
-      us('upload and commit (the rest)', stages.restUs),
+      us('decode (decompress, scan, route), main thread', stages.decodeUs),
+      us('encode (gather, Parquet, statistics), main thread', stages.encodeUs),
+      us('fetch, upload, commit: the rest of the main thread', stages.mainThreadRestUs),
+      us('other threads (garbage, compilation, workers)', stages.otherThreadsUs),
+      us('for comparison: a process that only fetches, without its start', stages.fetchUs),
+      us('decode + encode with its other threads', stages.decodeAndEncodeUs),
     ],
     notes: [
-      `garbage collection: ${formatNumber(stages.gcShare.median * 100, 1)} % of the time; ` +
+      `the main thread stands still for garbage ${formatNumber(stages.gcShare.median * 100, 1)} % of the time; ` +
         `${formatNumber(stages.commits.median, 0)} commits, ${formatNumber(stages.files.median, 0)} files, ` +
         `${formatNumber(stages.writtenMiB.median, 1)} MiB`,
     ],

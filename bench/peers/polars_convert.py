@@ -35,11 +35,14 @@ def main():
     columns = settings["columns"]
     schema = {column["name"]: polars_type(column["type"]) for column in columns}
     instants = [c["name"] for c in columns if c["type"] == "timestamp_millisecond"]
-    frame = pl.read_ndjson(settings["file"], schema=schema)
+    frame = pl.scan_ndjson(settings["file"], schema=schema)
     frame = frame.with_columns(pl.col(instants).cast(pl.Datetime("ms", "UTC")))
-    frame.write_parquet(settings["output"], compression=settings["compression"])
+    # Streaming takes a little less CPU than `read_ndjson` and `write_parquet`.
+    frame.sink_parquet(settings["output"], compression=settings["compression"])
+    # From the file's footer.
+    rows = pl.scan_parquet(settings["output"]).select(pl.len()).collect().item()
     assert pl.thread_pool_size() == 1, os.environ.get("POLARS_MAX_THREADS")
-    clock.report(frame.height)
+    clock.report(rows)
 
 
 main()

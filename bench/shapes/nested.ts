@@ -94,7 +94,7 @@ function* orders(seed: number, count: number): Generator<ShapeMessage, void, und
       placed_at: placedAt,
       status: chance.pick(STATUSES),
       customer: customer(chance),
-      items: Array.from({ length: 2 + chance.below(4) }, () => item(chance)),
+      items: Array.from({ length: 3 + chance.below(4) }, () => item(chance)),
       labels: labels(chance),
       totals: totals(chance),
       note: chance.pick(NOTES),
