@@ -303,6 +303,20 @@ const UPDATES: readonly (readonly [what: string, before: string, after: string])
 `,
   ],
   [
+    'texts that end in a space that is no white space of YAML',
+    `    input: { payload: { id: 1, note: y } }
+    rows:
+      - note: |-
+          x\u00a0
+        id: 1
+`,
+    `    input: { payload: { id: 1, note: y } }
+    rows:
+      - note: "y"
+        id: 1
+`,
+  ],
+  [
     'rows that are missing, with the columns of the last one',
     `    input: [{ payload: { id: 1 } }, { payload: { id: 2 } }, { payload: { id: 3 } }]
     rows:
