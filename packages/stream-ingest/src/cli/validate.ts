@@ -9,6 +9,7 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
 import { type Diagnostic, EXIT_CODES } from '../error.ts'
+import { formatNumberOf } from '../observe/format.ts'
 import { type CheckedFile, checkFiles } from './checked-file.ts'
 import type { CommandIo } from './command-io.ts'
 
@@ -57,8 +58,11 @@ export function formatDocument(ok: boolean, diagnostics: readonly Diagnostic[]):
 /** Findings, and what each sound file does. */
 export function formatReports(reports: readonly CheckedFile[], diagnostics: readonly Diagnostic[]): string {
   const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines } of reports) {
-    if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
+  for (const { file, pipelines, tests } of reports) {
+    if (pipelines === null) continue
+    const lines = [`✓ ${file}`, ...pipelines.flatMap(summarize)]
+    if (tests.length > 0) lines.push(`  ${formatNumberOf(tests.length, 'test')}: run with stream-ingest test`)
+    blocks.push(lines.join('\n'))
   }
   const files = `${reports.length} ${reports.length === 1 ? 'file' : 'files'}`
   const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]

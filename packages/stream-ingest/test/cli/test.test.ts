@@ -440,6 +440,13 @@ describe('test --update', () => {
     assert.equal(await folder.text(), ORDERS + PASSING + FAILING.replace('-12.50', '12.50'))
   })
 
+  test('leaves a test that fails and is not chosen failing', async t => {
+    const other = FAILING.replace('refunds', 'returns')
+    const folder = await folderWith(t, { 'a.yaml': ORDERS + PASSING + FAILING + other })
+    assert.equal((await folder.test('a.yaml', '--update', '--filter', 'refunds')).exitCode, 0)
+    assert.equal(await folder.text(), ORDERS + PASSING + FAILING.replace('-12.50', '12.50') + other)
+  })
+
   test('writes JSON into JSON', async t => {
     const config = {
       kafka: { bootstrap_servers: 'localhost:1', topic: 't', consumer_group: 'g' },
