@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { checkConfigText } from '../config/config.ts'
 import { isConfigText, loadConfigText } from '../config/config-source.ts'
-import type { ConfigTest } from '../config/config-test.ts'
 import { ConfigError } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
 import { wholeFile } from './config-files.ts'
@@ -18,7 +17,6 @@ type World = Pick<CommandIo, 'env' | 'cwd'>
 
 /** A file with the tests in it. */
 export interface CheckedFile extends FileReport {
-  readonly tests: readonly ConfigTest[]
   /** Where it can be written; null for a text of the environment and for objects of a bucket. */
   readonly path: string | null
   readonly text: string

@@ -295,7 +295,10 @@ function endOf(value: WrittenValue, style: Style): number {
         : value.entries.map(entry => Math.max(entry.keySpan.end, endOf(entry.value, style)))
     return Math.max(span.start, ...ends)
   }
-  return span.start + style.text.slice(span.start, span.end).trimEnd().length
+  let { end } = span
+  // Of all white space, only this is not of the value.
+  while (end > span.start && ' \t\r\n'.includes(style.text[end - 1]!)) end--
+  return end
 }
 
 function expectationEnd(

@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ConfigTest } from '../config/config-test.ts'
 import { nearestWord } from '../config/suggestion.ts'
 import { ConfigError, EXIT_CODES } from '../error.ts'
-import { type ConfigTestResult, runConfigTest } from '../pipeline/config-test.ts'
+import { type ConfigTestResult, ConfigTestRunner } from '../pipeline/config-test.ts'
 import { type CheckedFile, checkFiles, checkText } from './checked-file.ts'
 import { type CommandIo, writeText } from './command-io.ts'
 import { updateExpectations } from './expectation-update.ts'
@@ -81,10 +81,8 @@ function runTests(
   options: Pick<TestOptions, 'filter' | 'pipeline'>,
   { runtime }: Pick<TestIo, 'runtime'>,
 ): ConfigTestResult[] {
-  const chosen = tests.filter(test => isChosen(test, options))
-  return chosen.map(test =>
-    runConfigTest(test, pipelines!.find(({ name }) => name === test.pipeline)!, runtime),
-  )
+  const runner = new ConfigTestRunner(pipelines ?? [], runtime)
+  return tests.filter(test => isChosen(test, options)).map(test => runner.run(test))
 }
 
 /** Writes what came of the tests that failed. Returns them; none where that cannot be done in place. */

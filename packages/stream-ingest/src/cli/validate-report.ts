@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ConfigTest } from '../config/config-test.ts'
 import type { DiagnosticPlace } from '../config/diagnostic.ts'
 import type { EffectivePipeline } from '../config/effective-config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
@@ -13,6 +14,7 @@ export interface FileReport {
   readonly diagnostics: readonly Diagnostic[]
   /** Null where there are errors. */
   readonly pipelines: readonly PipelineConfig[] | null
+  readonly tests: readonly ConfigTest[]
   /** Empty where there are errors. */
   readonly effective: readonly EffectivePipeline[]
   /** Where each pipeline names its table. */

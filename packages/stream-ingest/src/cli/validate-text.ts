@@ -8,6 +8,7 @@ import { countDiagnostics, formatDiagnostic } from '../config/diagnostic-format.
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { describeSource, planTableLayout } from '../config/table-layout.ts'
 import { tablePath } from '../config/table-path.ts'
+import { formatNumberOf } from '../observe/format.ts'
 import { findingsOf, type ValidateReport } from './validate-report.ts'
 
 /** Topics and brokers that a summary names. */
@@ -18,8 +19,11 @@ export function formatText(report: ValidateReport): string {
   const { files, skipped } = report
   const diagnostics = findingsOf(report)
   const blocks = diagnostics.map(formatDiagnostic)
-  for (const { file, pipelines } of files) {
-    if (pipelines !== null) blocks.push([`✓ ${file}`, ...pipelines.flatMap(summarize)].join('\n'))
+  for (const { file, pipelines, tests } of files) {
+    if (pipelines === null) continue
+    const lines = [`✓ ${file}`, ...pipelines.flatMap(summarize)]
+    if (tests.length > 0) lines.push(`  ${formatNumberOf(tests.length, 'test')}: run with stream-ingest test`)
+    blocks.push(lines.join('\n'))
   }
   const count = `${files.length} ${files.length === 1 ? 'file' : 'files'}`
   const explained = diagnostics.find(({ severity }) => severity === 'error') ?? diagnostics[0]

@@ -85,6 +85,7 @@ async function checkAll(
         file: found.file,
         diagnostics: [found.problem],
         pipelines: null,
+        tests: [],
         effective: [],
         tablePlaces: [],
       })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type DataType, type StructType, struct } from '@stream-ingest/delta'
+import type { DataType, StructType } from '@stream-ingest/delta'
 import type { ConfigReader } from './config-reader.ts'
 import type { ConfigTest, TestRecord, WrittenMap, WrittenValue } from './config-test.ts'
 import { quoteValue, type Span } from './diagnostic.ts'
@@ -19,7 +19,9 @@ export function resolveTests(
   pipelines: readonly PipelineConfig[],
   reader: ConfigReader,
 ): readonly ConfigTest[] {
+  if (tests.length === 0) return []
   const names = new Set<string>()
+  const schemas = new Map(pipelines.map(({ name, delta }) => [name, columnsOf(delta)]))
   return tests.flatMap(test => {
     const pipeline = choosePipeline(test, pipelines, reader)
     if (pipeline === undefined) return []
@@ -29,7 +31,7 @@ export function resolveTests(
       reader.sink.error('CONFIG_CONFLICT', test.nameSpan, message, { help: 'give each its own name' })
     }
     names.add(identity)
-    checkColumns(test, pipeline, reader)
+    checkColumns(test, pipeline, schemas.get(pipeline.name) ?? null, reader)
     return [
       {
         name: test.name,
@@ -93,10 +95,16 @@ function resolveRecords(
   })
 }
 
+/** The columns of the table; null where messages or the table itself bring others. */
+function columnsOf(delta: PipelineConfig['delta']): StructType | null {
+  return delta.schema === null || delta.mergeSchema ? null : planTableLayout(delta).layout.schema
+}
+
 /** Columns and fields that the table does not have are mistakes of the test, found before it runs. */
 function checkColumns(
   { expected, nameSpan }: DeclaredTest,
   { name, delta }: PipelineConfig,
+  schema: StructType | null,
   reader: ConfigReader,
 ): void {
   if (delta.schema === null && !delta.mergeSchema) {
@@ -108,9 +116,7 @@ function checkColumns(
     )
     return
   }
-  // Messages bring columns of their own.
-  if (delta.mergeSchema) return
-  const { schema } = planTableLayout({ ...delta, schema: delta.schema ?? struct([]) }).layout
+  if (schema === null) return
   for (const row of expected.rows?.value ?? []) checkFields(row, schema, 'column', delta.tableName, reader)
   for (const { column, spans } of expected.bad?.value ?? []) {
     if (column !== undefined) checkName(column, spans.column, schema, 'column', delta.tableName, reader)

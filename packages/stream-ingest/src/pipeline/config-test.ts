@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import type { Runtime } from '@stream-ingest/delta'
 import type { ConfigTest, TestRecord, WrittenMap } from '../config/config-test.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
@@ -54,34 +55,44 @@ export interface ConfigTestResult {
   readonly error: StreamIngestError | null
 }
 
-/** Runs one test. Throws nothing but bugs: what the pipeline refuses is the result's `error`. */
-export function runConfigTest(
-  test: ConfigTest,
-  pipeline: PipelineConfig,
-  runtime: Pick<Runtime, 'now'>,
-): ConfigTestResult {
-  try {
-    const outcome = decodeRecords(test.records, pipeline, runtime)
-    const differences = differencesOf(test, outcome)
-    return { test, ok: differences.length === 0, differences, outcome, error: null }
-  } catch (error) {
-    if (!(error instanceof StreamIngestError)) throw error
-    return { test, ok: false, differences: [], outcome: null, error }
-  }
-}
+/** Runs the tests of one configuration. */
+export class ConfigTestRunner {
+  private readonly pipelines: ReadonlyMap<string, PipelineConfig>
+  private readonly runtime: Pick<Runtime, 'now'>
+  /** Made once for a pipeline whose columns stay: to lay out a wide table takes longer than to decode a record. */
+  private readonly decoders = new Map<string, MessageDecoder>()
 
-function decodeRecords(
-  records: readonly TestRecord[],
-  pipeline: PipelineConfig,
-  runtime: Pick<Runtime, 'now'>,
-): TestOutcome {
-  const decoder = new MessageDecoder(pipeline, null, runtime)
-  const messages = chunksOf(records).flatMap(chunk => decoder.decode(chunk, records.length))
-  return {
-    layout: decoder.layout,
-    rows: messages.filter(({ outcome }) => outcome === 'row'),
-    bad: messages.filter(({ outcome }) => outcome === 'bad'),
-    skipped: messages.filter(({ outcome }) => outcome === 'skipped').length,
+  constructor(pipelines: readonly PipelineConfig[], runtime: Pick<Runtime, 'now'>) {
+    this.pipelines = new Map(pipelines.map(pipeline => [pipeline.name, pipeline]))
+    this.runtime = runtime
+  }
+
+  /** Throws nothing but bugs: what the pipeline refuses is the result's `error`. */
+  run(test: ConfigTest): ConfigTestResult {
+    try {
+      const outcome = this.decode(test)
+      const differences = differencesOf(test, outcome)
+      return { test, ok: differences.length === 0, differences, outcome, error: null }
+    } catch (error) {
+      this.decoders.delete(test.pipeline)
+      if (!(error instanceof StreamIngestError)) throw error
+      return { test, ok: false, differences: [], outcome: null, error }
+    }
+  }
+
+  private decode({ pipeline: name, records }: ConfigTest): TestOutcome {
+    const pipeline = this.pipelines.get(name)
+    assert(pipeline !== undefined, 'a test is of a pipeline of its configuration')
+    const decoder = this.decoders.get(name) ?? new MessageDecoder(pipeline, null, this.runtime)
+    // What one test brings must not be there for the next.
+    if (!pipeline.delta.mergeSchema) this.decoders.set(name, decoder)
+    const messages = chunksOf(records).flatMap(chunk => decoder.decode(chunk, records.length))
+    return {
+      layout: decoder.layout,
+      rows: messages.filter(({ outcome }) => outcome === 'row'),
+      bad: messages.filter(({ outcome }) => outcome === 'bad'),
+      skipped: messages.filter(({ outcome }) => outcome === 'skipped').length,
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { updateExpectations } from '../../src/cli/expectation-update.ts'
 import { checkConfigText } from '../../src/config/config.ts'
-import { type ConfigTestResult, runConfigTest } from '../../src/pipeline/config-test.ts'
+import { type ConfigTestResult, ConfigTestRunner } from '../../src/pipeline/config-test.ts'
 
 /** A data type, and JSON texts of its values. */
 interface Typed {
@@ -129,7 +129,8 @@ function configText({ types, payloads, expected, style }: Scene): string {
 function resultsOf(text: string): readonly ConfigTestResult[] {
   const { tests, pipelines, diagnostics } = checkConfigText(text, { environment: {} })
   assert.deepEqual(diagnostics, [], text)
-  return tests.map(each => runConfigTest(each, pipelines![0]!, { now: () => 0 }))
+  const runner = new ConfigTestRunner(pipelines!, { now: () => 0 })
+  return tests.map(each => runner.run(each))
 }
 
 describe('an update of expectations', () => {

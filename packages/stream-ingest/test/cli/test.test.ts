@@ -303,6 +303,20 @@ const UPDATES: readonly (readonly [what: string, before: string, after: string])
 `,
   ],
   [
+    'texts that end in a space that is no white space of YAML',
+    `    input: { payload: { id: 1, note: y } }
+    rows:
+      - note: |-
+          x\u00a0
+        id: 1
+`,
+    `    input: { payload: { id: 1, note: y } }
+    rows:
+      - note: "y"
+        id: 1
+`,
+  ],
+  [
     'rows that are missing, with the columns of the last one',
     `    input: [{ payload: { id: 1 } }, { payload: { id: 2 } }, { payload: { id: 3 } }]
     rows:
@@ -424,6 +438,13 @@ describe('test --update', () => {
     assert.equal(await folder.text(), ORDERS + PASSING + FAILING)
     assert.equal((await folder.test('a.yaml', '--update', '--filter', 'refunds')).exitCode, 0)
     assert.equal(await folder.text(), ORDERS + PASSING + FAILING.replace('-12.50', '12.50'))
+  })
+
+  test('leaves a test that fails and is not chosen failing', async t => {
+    const other = FAILING.replace('refunds', 'returns')
+    const folder = await folderWith(t, { 'a.yaml': ORDERS + PASSING + FAILING + other })
+    assert.equal((await folder.test('a.yaml', '--update', '--filter', 'refunds')).exitCode, 0)
+    assert.equal(await folder.text(), ORDERS + PASSING + FAILING.replace('-12.50', '12.50') + other)
   })
 
   test('writes JSON into JSON', async t => {

@@ -22,7 +22,7 @@ const FINDING: Diagnostic = {
 function reportOf(...diagnostics: readonly Diagnostic[]): ValidateReport {
   return {
     ok: false,
-    files: [{ file: 'a', diagnostics, pipelines: null, effective: [], tablePlaces: [] }],
+    files: [{ file: 'a', diagnostics, pipelines: null, tests: [], effective: [], tablePlaces: [] }],
     skipped: 0,
   }
 }

@@ -48,6 +48,12 @@ no problems in 1 file.
     )
   })
 
+  test('says that there are tests', async t => {
+    const tests = 'tests:\n  - { name: a, input: { payload: {} }, bad: {} }\n'
+    const { output } = await run(t, { 'a.yaml': USER_EVENTS_YAML + tests }, ['a.yaml'])
+    assert.match(output, /^ {2}1 test: run with stream-ingest test$/m)
+  })
+
   test('says which columns a table has before its messages bring theirs, and what is wrong with them', async t => {
     const withoutSchema = (delta: string) => `
 kafka: { bootstrap_servers: "localhost:9092", topic: t, consumer_group: g }

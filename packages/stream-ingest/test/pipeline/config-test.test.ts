@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkConfigText } from '../../src/config/config.ts'
-import { type ConfigTestResult, type Difference, runConfigTest } from '../../src/pipeline/config-test.ts'
+import { type ConfigTestResult, ConfigTestRunner, type Difference } from '../../src/pipeline/config-test.ts'
 
 const CLOCK = { now: () => 0 }
 
@@ -14,7 +14,7 @@ function resultOf(delta: string, testText: string, processing = '{}'): ConfigTes
   const text = `${BASE}delta: { table_name: orders, ${delta} }\nprocessing: ${processing}\ntests: [{ name: a, ${testText} }]`
   const { pipelines, tests, diagnostics } = checkConfigText(text, { environment: {} })
   assert.deepEqual(diagnostics, [])
-  return runConfigTest(tests[0]!, pipelines![0]!, CLOCK)
+  return new ConfigTestRunner(pipelines!, CLOCK).run(tests[0]!)
 }
 
 /** What differs: `column expected≠actual`, or the kind. */
@@ -193,6 +193,22 @@ describe('a test', () => {
       shown(resultOf(merge, `${input}, rows: [{ other: 1 }, { more: { b: 1 } }]`).differences),
       ['0.other null≠null (the table has no such column)', '1.more [object Object]≠null'],
     )
+  })
+
+  test('meets nothing of the test before it: no row, no column', () => {
+    for (const merge of [false, true]) {
+      const text = `${BASE}delta: { table_name: orders, ${SCHEMA}, merge_schema: ${merge} }
+tests:
+  - { name: a, input: [{ payload: { id: 1, price: 1 } }, { payload: { id: x } }, { payload: null }], rows: [{}], bad: {}, skipped: true }
+  - { name: b, input: { payload: { id: 2 } }, rows: [{ id: 2, _kafka_offset: 0 }] }
+`
+      const { tests, pipelines } = checkConfigText(text, { environment: {} })
+      const runner = new ConfigTestRunner(pipelines!, CLOCK)
+      const [, second] = tests.map(each => runner.run(each))
+      assert.deepEqual(second!.differences, [])
+      const names = second!.outcome!.rows[0]!.schema!.fields.map(({ name }) => name)
+      assert(!names.includes('price'))
+    }
   })
 
   test('has the error of a pipeline that cannot decode', () => {
