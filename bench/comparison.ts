@@ -46,6 +46,8 @@ export interface StageFigures {
   readonly decodeAndEncodeUs: Figure
   /** Of the wall time of the work, main thread. */
   readonly gcShare: Figure
+  /** Of the whole heap. */
+  readonly majorCollections: Figure
   readonly commits: Figure
   readonly files: Figure
   readonly writtenMiB: Figure
@@ -150,6 +152,7 @@ function stageFigures(
         decodeCpuMs + encodeCpuMs + otherThreadsCpuMs - fetchOthersMs,
     ),
     gcShare: figure(({ gcMs, workWallMs }) => gcMs / workWallMs),
+    majorCollections: figure(({ majorCollections }) => majorCollections),
     commits: figure(({ commits }) => commits),
     files: figure(({ files }) => files),
     writtenMiB: figure(({ bytesWritten }) => bytesWritten / 2 ** 20),

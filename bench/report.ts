@@ -62,7 +62,8 @@ export function stageTable({ title, stages }: Comparison): Table {
       us('decode + encode with its other threads', stages.decodeAndEncodeUs),
     ],
     notes: [
-      `the main thread stands still for garbage ${formatNumber(stages.gcShare.median * 100, 1)} % of the time; ` +
+      `the main thread stands still for garbage ${formatNumber(stages.gcShare.median * 100, 1)} % of the time, ` +
+        `${formatNumber(stages.majorCollections.median, 0)} collections of the whole heap; ` +
         `${formatNumber(stages.commits.median, 0)} commits, ${formatNumber(stages.files.median, 0)} files, ` +
         `${formatNumber(stages.writtenMiB.median, 1)} MiB`,
     ],

@@ -5,7 +5,7 @@
  * @module
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { constants, cpus, tmpdir } from 'node:os'
+import { constants, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KafkaProducer } from '../scripts/kafka-producer.ts'
@@ -33,6 +33,8 @@ interface Machine {
   readonly date: string
   readonly processor: string
   readonly cores: number
+  /** Of the minute before: what else there was to do. */
+  readonly loadAverage: number
   readonly versions: readonly string[]
 }
 
@@ -147,6 +149,7 @@ function describeMachine(peerVersions: readonly string[]): Machine {
     date: new Date().toISOString(),
     processor: cpus()[0]?.model.trim() ?? 'unknown processor',
     cores: cpus().length,
+    loadAverage: loadavg()[0] ?? 0,
     versions: [`Node ${process.versions.node}`, ...peerVersions],
   }
 }
@@ -154,7 +157,7 @@ function describeMachine(peerVersions: readonly string[]): Machine {
 function headline(machine: Machine, options: BenchOptions, unavailable: readonly string[]): string {
   const { runs, codec, compression, batchSize, isQuick } = options
   const lines = [
-    `${machine.date.slice(0, 10)}, ${machine.processor}, ${machine.cores} cores; ${machine.versions.join('; ')}.`,
+    `${machine.date.slice(0, 10)}, ${machine.processor}, ${machine.cores} cores, load average ${machine.loadAverage.toFixed(1)} before; ${machine.versions.join('; ')}.`,
     `${PARTITIONS} partitions, ${codec} topic, ${compression} Parquet, commits of ${formatNumber(batchSize, 0)} messages; ` +
       `${runs} runs in turn: median (range).`,
     ...(isQuick ? ['A quick run: start-up weighs more than in a whole one; not to be quoted.'] : []),

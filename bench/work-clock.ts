@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PerformanceObserver } from 'node:perf_hooks'
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import type { ProgramReport } from './measured-process.ts'
 
 /** Milliseconds of CPU, user and system, of all threads of this process. */
@@ -28,6 +28,13 @@ export interface OurReport extends ProgramReport {
   readonly otherThreadsCpuMs: number
   /** Time that the main thread stood still to collect garbage. */
   readonly gcMs: number
+  /** Collections of the whole heap; other threads do most of each, and that is in `otherThreadsCpuMs`. */
+  readonly majorCollections: number
+}
+
+/** What an entry of the type `gc` has besides. */
+interface GcEntry extends PerformanceEntry {
+  readonly detail: { readonly kind?: number }
 }
 
 export class WorkClock {
@@ -36,6 +43,7 @@ export class WorkClock {
   readonly #startMs = performance.now()
   readonly #collections = new PerformanceObserver(list => this.#count(list.getEntries()))
   #gcMs = 0
+  #majorCollections = 0
 
   constructor() {
     this.#collections.observe({ entryTypes: ['gc'] })
@@ -55,11 +63,16 @@ export class WorkClock {
       otherThreadsCpuMs: allThreads - mainThread,
       startCpuMs: this.#startCpuMs,
       gcMs: this.#gcMs,
+      majorCollections: this.#majorCollections,
     }
     process.stdout.write(`${JSON.stringify(whole)}\n`)
   }
 
-  #count(entries: readonly { readonly duration: number }[]): void {
-    for (const { duration } of entries) this.#gcMs += duration
+  #count(entries: readonly PerformanceEntry[]): void {
+    for (const entry of entries) {
+      this.#gcMs += entry.duration
+      const { kind } = (entry as GcEntry).detail
+      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) this.#majorCollections++
+    }
   }
 }

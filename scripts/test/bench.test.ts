@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { assertWhole, type Comparison } from '../../bench/comparison.ts'
 import { figureOf, formatFigure, pairedRatio } from '../../bench/figure.ts'
 import { parseOptions, UsageError } from '../../bench/options.ts'
 import { declaredType } from '../../bench/shapes/shape.ts'
 import { SHAPES } from '../../bench/shapes/shapes.ts'
+import { renderTable } from '../../bench/table.ts'
+import { targetResults, targetTable } from '../../bench/target.ts'
 import { runCommand } from '../stack/installation.ts'
 
 const RUN = fileURLToPath(new URL('../../bench/run.ts', import.meta.url))
@@ -93,6 +96,39 @@ test('a figure is the median with its range, and a ratio is taken run by run', (
   assert.equal(pairedRatio([2, 4, 6], [4, 2, 3]).median, 2)
   assert.equal(formatFigure(figureOf([1.005, 2, 3]), 1), '2.0 (1.0–3.0)')
   assert.equal(formatFigure(figureOf([1_234_567]), 0), '1,234,567')
+})
+
+test('a contender that has not read everything ends the bench', () => {
+  const report = { messages: 9, workWallMs: 1, startCpuMs: 1 }
+  assert.throws(() => assertWhole('a consumer', report, 10), /a consumer: 9 of 10 messages/)
+  assertWhole('a consumer', { ...report, messages: 10 }, 10)
+})
+
+test('a target is judged by the median of the ratios, in its own direction', () => {
+  const figures = (value: number): object => figureOf([value, value, value * 1.5])
+  const contender = (name: string, cpu: number, rate: number): object => ({
+    name,
+    cpuUs: figures(cpu),
+    workCpuUs: figures(cpu),
+    messagesPerSecond: figures(rate),
+  })
+  const comparison = {
+    shape: 'events',
+    contenders: [contender('ingest', 3, 40), contender('librdkafka', 2, 90), contender('java', 9, 60)],
+    stages: {},
+  } as unknown as Comparison
+  const results = targetResults(comparison)
+  assert.deepEqual(
+    results.map(({ ratio, bound, isReached }) => [ratio.median, bound, isReached]),
+    [
+      [1.5, 1, false],
+      [40 / 60, 0.5, true],
+    ],
+  )
+  const [header, ...rows] = renderTable(targetTable(results, 2), 'markdown').split('\n').slice(2)
+  assert.match(header ?? '', /ratio \| target/)
+  assert.match(rows[1] ?? '', /librdkafka.*\| events \| 1\.50 \(1\.50–1\.50\) \| ≤ 1 \| missed by 50 %/)
+  assert.match(rows[2] ?? '', /≥ 0\.5 \| reached/)
 })
 
 test('unknown shapes, peers and counts are refused with what there is', () => {
