@@ -32,6 +32,8 @@ export interface GrowthFigures {
   readonly cpuUs: readonly [from: Figure, to: Figure]
   /** Of the large case to the small one, run by run. */
   readonly ratio: Figure
+  /** Of each message more, where the messages are what grows: start and warming up fall out. Null elsewhere. */
+  readonly furtherMessageUs: Figure | null
 }
 
 /** Topics get the name in `topic` with the row's own behind it. */
@@ -87,7 +89,16 @@ async function measureRow(
     sizes,
     cpuUs: [figureOf(cpuUs[0]), figureOf(cpuUs[1])],
     ratio: pairedRatio(cpuUs[1], cpuUs[0]),
+    furtherMessageUs: furtherMessageUs(cpuUs, [topics[0].messageCount, topics[1].messageCount]),
   }
+}
+
+function furtherMessageUs(
+  [smallUs, largeUs]: readonly [number[], number[]],
+  [small, large]: readonly [number, number],
+): Figure | null {
+  if (small === large) return null
+  return figureOf(largeUs.map((us, run) => (us * large - smallUs[run]! * small) / (large - small)))
 }
 
 function fillCase(name: string, options: GrowthOptions, grown: GrowthCase): Promise<Topic> {
@@ -109,14 +120,15 @@ function fillCase(name: string, options: GrowthOptions, grown: GrowthCase): Prom
 export function growthTable(figures: readonly GrowthFigures[]): Table {
   return {
     title: 'Growth: CPU µs/message of ours, whole process',
-    header: ['of', 'from', 'µs', 'to', 'µs', 'ratio'],
-    rows: figures.map(({ title, sizes, cpuUs, ratio }) => [
+    header: ['of', 'from', 'µs', 'to', 'µs', 'ratio', 'each message more, µs'],
+    rows: figures.map(({ title, sizes, cpuUs, ratio, furtherMessageUs }) => [
       title,
       formatNumber(sizes[0], 0),
       formatFigure(cpuUs[0], 2),
       formatNumber(sizes[1], 0),
       formatFigure(cpuUs[1], 2),
       formatFigure(ratio, 2),
+      furtherMessageUs === null ? '' : formatFigure(furtherMessageUs, 2),
     ]),
   }
 }
