@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const BUILD = fileURLToPath(new URL('../build-cli.ts', import.meta.url))
 const BIN = fileURLToPath(new URL('../../packages/stream-ingest/bin', import.meta.url))
 const CONFIG = `
-kafka: { bootstrap_servers: "localhost:9092", topic: t, consumer_group: g }
+kafka: { bootstrap_servers: "127.0.0.1:1", topic: t, consumer_group: g }
 local: { path: ./lake }
 delta: { table_name: t, schema: [{ name: id, data_type: int64 }] }
 `
