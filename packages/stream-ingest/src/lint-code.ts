@@ -89,3 +89,5 @@ export const LINTS = {
     exitCode,
   },
 } as const satisfies Readonly<Record<`LINT_${string}`, LintDefinition>>
+
+export type LintCode = keyof typeof LINTS

@@ -4,18 +4,28 @@
  * @module
  */
 import { DELTA_ERRORS, type DeltaErrorCode } from '@stream-ingest/delta/error'
-import { DELTA_EXIT_CODES, ERRORS, type ErrorDefinition } from '../error.ts'
+import { DELTA_EXIT_CODES, ERRORS, type ErrorCode, type ErrorDefinition } from '../error.ts'
+import { LINTS, type LintCode } from '../lint-code.ts'
+import { ERROR_CAUSES, type ExplainedCode } from './error-cause.ts'
 
 /** What is known of a code without looking at an instance. */
 export interface ErrorPage {
   readonly code: string
   readonly title: string
-  readonly hint: string
-  /** What brings it; null where no example says more than the title. */
+  /** What usually leads to it. */
+  readonly cause: string
+  /** A message, or lines of a configuration; null where words say it all. */
   readonly example: string | null
+  readonly hint: string
   readonly exitCode: number
   readonly retryable: boolean
+  /** Where the documentation has it. */
+  readonly page: string
 }
+
+const PAGE = 'docs/reference/errors.md'
+const LINT_CAUSE =
+  'A warning of `validate`: the setting can be met, and is probably not what was meant. What a run does does not depend on it.'
 
 /** Of both packages, in the order of their names. */
 export function allErrorCodes(): string[] {
@@ -24,31 +34,47 @@ export function allErrorCodes(): string[] {
 
 /** Null for a code that does not exist. */
 export function errorPage(code: string): ErrorPage | null {
-  if (Object.hasOwn(ERRORS, code)) {
-    const definition: ErrorDefinition = ERRORS[code as keyof typeof ERRORS]
-    const { title, hint, example = null, exitCode, retryable = false } = definition
-    return { code, title, hint, example, exitCode, retryable }
-  }
+  const definition = definitionOf(code)
+  if (definition === null) return null
+  const { title, hint, exitCode, retryable = false } = definition
+  const { cause, example = null } = Object.hasOwn(LINTS, code)
+    ? { cause: LINT_CAUSE, example: LINTS[code as LintCode].example }
+    : ERROR_CAUSES[code as ExplainedCode]
+  return { code, title, cause, example, hint, exitCode, retryable, page: `${PAGE}#${code.toLowerCase()}` }
+}
+
+function definitionOf(code: string): ErrorDefinition | null {
+  if (Object.hasOwn(ERRORS, code)) return ERRORS[code as ErrorCode]
   if (!Object.hasOwn(DELTA_ERRORS, code)) return null
   const deltaCode = code as DeltaErrorCode
-  return { code, ...DELTA_ERRORS[deltaCode], example: null, exitCode: DELTA_EXIT_CODES[deltaCode] }
+  return { ...DELTA_ERRORS[deltaCode], exitCode: DELTA_EXIT_CODES[deltaCode] }
 }
 
 /** The page of all of them, in Markdown. */
 export function createErrorReference(): string {
-  const rows = allErrorCodes().map(code => {
-    const { title, hint, example, exitCode, retryable } = errorPage(code)!
-    const help = example === null ? hint : `${hint}. Seen with: \`${example}\``
-    const cell = (text: string): string => text.replaceAll('|', '\\|')
-    return `| \`${code}\` | ${cell(title)} | ${cell(help)} | ${retryable ? 'yes' : ''} | ${exitCode} |`
-  })
+  const pages = allErrorCodes().map(code => errorPage(code)!)
+  const rows = pages.map(
+    ({ code, title, retryable, exitCode }) =>
+      `| [\`${code}\`](#${code.toLowerCase()}) | ${title.replaceAll('|', '\\|')} | ${retryable ? 'yes' : ''} | ${exitCode} |`,
+  )
   return `# Errors
 
 Every code that \`stream-ingest\` shows, as \`stream-ingest explain CODE\` prints it. Generated from the code. The message of an error names the place
 and the value, and its own help where it knows better than this page. What is repeated, and how often: [Errors and retries](../operate/retries.md).
 
-| code | what | help | may pass | exit code |
-|---|---|---|---|---|
+| code | what | may pass | exit code |
+|---|---|---|---|
 ${rows.join('\n')}
+
+${pages.map(section).join('\n\n')}
 `
+}
+
+function section({ code, title, cause, example, hint }: ErrorPage): string {
+  const shown = example === null ? [] : [`\`\`\`text\n${example}\n\`\`\``]
+  return [`## ${code}`, `${sentence(title)} ${cause}`, ...shown, `**Fix:** ${hint}.`].join('\n\n')
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }

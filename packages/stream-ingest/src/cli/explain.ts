@@ -42,12 +42,15 @@ export async function explainCommand(
   return EXIT_CODES.ok
 }
 
-function formatDefinition({ code, title, hint, example, exitCode, retryable }: ErrorPage): string {
-  const lines = [code, `  what       ${title}`, `  help       ${hint}`]
+function formatDefinition(page: ErrorPage): string {
+  const { code, title, cause, example, hint, exitCode, retryable } = page
+  const lines = [code, `  what       ${title}`, `  cause      ${cause}`]
   if (example !== null) lines.push(`  example    ${example}`)
   lines.push(
+    `  help       ${hint}`,
     `  retry      ${retryable ? 'the same call may succeed later' : 'not before something was changed'}`,
+    `  exit code  ${exitCode}`,
+    `  page       ${page.page}`,
   )
-  lines.push(`  exit code  ${exitCode}`)
   return `${lines.join('\n')}\n`
 }

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test'
 import { DELTA_ERRORS } from '@stream-ingest/delta/error'
 import { allErrorCodes, createErrorReference } from '../../src/cli/error-reference.ts'
 import { ERRORS } from '../../src/error.ts'
+import { anchorsOf } from '../docs/markdown-page.ts'
 import { documentOf, run } from './command-harness.ts'
 
 suite('stream-ingest explain', () => {
@@ -12,7 +13,7 @@ suite('stream-ingest explain', () => {
     assert.equal(exitCode, 0)
     assert.match(
       stdout,
-      /^KAFKA_TOPIC_NOT_FOUND\n {2}what .*\n {2}help .*\n {2}retry .*\n {2}exit code {2}66\n$/,
+      /^KAFKA_TOPIC_NOT_FOUND\n {2}what .*\n {2}cause .*\n {2}example .*\n {2}help .*\n {2}retry .*\n {2}exit code {2}66\n {2}page .*#kafka_topic_not_found\n$/,
     )
   })
 
@@ -20,8 +21,11 @@ suite('stream-ingest explain', () => {
     for (const code of [...Object.keys(ERRORS), ...Object.keys(DELTA_ERRORS)]) {
       const document = documentOf(await run(['explain', code, '--json']))
       assert.equal(document.code, code)
-      assert.notEqual(document.hint, '')
-      assert.notEqual(document.title, '')
+      for (const part of ['title', 'cause', 'hint'])
+        assert.match(String(document[part]), /\w+/, `${code}: ${part}`)
+      assert.match(String(document.cause), /\.$/, `${code}: the cause is a sentence`)
+      assert.notEqual(document.example, '')
+      assert.equal(document.page, `docs/reference/errors.md#${code.toLowerCase()}`)
     }
     const { stdout } = await run(['explain'])
     assert.equal(
@@ -34,7 +38,8 @@ suite('stream-ingest explain', () => {
     const file = new URL('../../../../docs/reference/errors.md', import.meta.url)
     const page = await readFile(file, 'utf8')
     assert.equal(page, createErrorReference(), 'run `node --conditions=source scripts/generate-docs.mjs`')
-    for (const code of allErrorCodes()) assert.ok(page.includes(`| \`${code}\` |`))
+    const anchors = anchorsOf(page)
+    for (const code of allErrorCodes()) assert.ok(anchors.has(code.toLowerCase()), code)
   })
 
   test('suggests the code that was meant', async () => {
