@@ -43,6 +43,6 @@ try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   if (!(error instanceof StreamIngestError)) throw error
-  process.stderr.write(`error: ${error.message}\n`)
+  process.stderr.write(`error: ${error.message}\n  = help: ${error.hint}\n`)
   process.exitCode = EXIT_FAILURE
 }

@@ -25,7 +25,9 @@ export function sessionScript(page: Page, replacements: Replacements): string {
   for (const fence of page.fences) {
     if (fence.language === 'sh' && fence.title === 'second terminal') {
       parts.push(`(exec ${fence.text.trim()}) > second-terminal.log 2>&1 &`)
-      parts.push('until grep -q "until Ctrl-C" second-terminal.log; do sleep 0.05; done')
+      const failed = '{ cat second-terminal.log; exit 1; }'
+      parts.push('second=$!', 'until grep -q "until Ctrl-C" second-terminal.log; do')
+      parts.push(`  kill -0 "$second" || ${failed}`, '  sleep 0.05', 'done')
     } else if (fence.language === 'sh') {
       for (const line of fence.text.trimEnd().split('\n')) {
         const replacement = replacements.get(line)
