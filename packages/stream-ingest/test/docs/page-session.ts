@@ -21,7 +21,9 @@ export type Replacements = ReadonlyMap<string, string>
  */
 export function sessionScript(page: Page, replacements: Replacements): string {
   const unused = new Set(replacements.keys())
-  const parts = ['set -euo pipefail', "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
+  // npm hands a signal to its shell alone: with job control each job is a group, and ends with all that it has started.
+  const endJobs = 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done'
+  const parts = ['set -euo pipefail -m', `trap '${endJobs}' EXIT`]
   for (const fence of page.fences) {
     if (fence.language === 'sh' && fence.title === 'second terminal') {
       parts.push(`(exec ${fence.text.trim()}) > second-terminal.log 2>&1 &`)
