@@ -4,16 +4,7 @@
  * @module
  */
 
-/** Mulberry32: small, fast, and the same everywhere. Returns numbers in [0, 1). */
-export function createRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}
+import { createRandom } from '../../packages/stream-ingest/src/testing/generate-messages.ts'
 
 /** What a message generator draws from. */
 export class Chance {

@@ -11,7 +11,7 @@ import { ConfigError } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
 import { wholeFile } from './config-files.ts'
 import { DEFAULT_CONFIG_FILE } from './load-config.ts'
-import type { FileReport } from './validate-report.ts'
+import { type FileReport, unreadable } from './validate-report.ts'
 
 type World = Pick<CommandIo, 'env' | 'cwd'>
 
@@ -42,14 +42,22 @@ async function checkFile(file: string, io: World): Promise<CheckedFile> {
     text = await loadConfigText(path ?? file)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    const nothing = { pipelines: null, tests: [], effective: [], tablePlaces: [] }
-    return { file, path, text: '', diagnostics: [wholeFile(file, error)], ...nothing }
+    return { ...unreadable(file, wholeFile(file, error)), path, text: '' }
   }
   return checkText(text, file, path, io)
 }
 
-/** The same file with another text. */
-export function checkText(text: string, file: string, path: string | null, io: World): CheckedFile {
+/**
+ * A text as the file that it is of, or might become.
+ * @param lints warn too of what is probably not meant
+ */
+export function checkText(
+  text: string,
+  file: string,
+  path: string | null,
+  io: World,
+  lints = false,
+): CheckedFile {
   const readFile = (name: string): string => readFileSync(resolve(io.cwd, name), 'utf8')
-  return { file, path, text, ...checkConfigText(text, { file, environment: io.env, readFile }) }
+  return { file, path, text, ...checkConfigText(text, { file, environment: io.env, readFile, lints }) }
 }

@@ -29,6 +29,11 @@ export interface ValidateReport {
   readonly skipped: number
 }
 
+/** Of a file that gives no text. */
+export function unreadable(file: string, problem: Diagnostic): FileReport {
+  return { file, diagnostics: [problem], pipelines: null, tests: [], effective: [], tablePlaces: [] }
+}
+
 /** Of all files, in their order. */
 export function findingsOf({ files }: ValidateReport): readonly Diagnostic[] {
   return files.flatMap(({ diagnostics }) => diagnostics)

@@ -3,18 +3,17 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { checkConfigText } from '../config/config.ts'
 import { isConfigText } from '../config/config-source.ts'
 import { ConfigError, EXIT_CODES } from '../error.ts'
+import { checkText } from './checked-file.ts'
 import type { CommandIo } from './command-io.ts'
-import { type ConfigText, findConfigTexts, isMarkdown } from './config-files.ts'
+import { findConfigTexts, isMarkdown } from './config-files.ts'
+import { DEFAULT_CONFIG_FILE } from './load-config.ts'
 import { warnOfSharedTopics } from './shared-topic.ts'
 import { formatEffective } from './validate-effective.ts'
 import { formatGithub } from './validate-github.ts'
 import { formatFindingsJson } from './validate-json.ts'
-import type { FileReport, ValidateReport } from './validate-report.ts'
+import { type FileReport, unreadable, type ValidateReport } from './validate-report.ts'
 import { formatSarif } from './validate-sarif.ts'
 import { formatText } from './validate-text.ts'
 
@@ -33,8 +32,6 @@ export interface ValidateOptions {
 }
 
 type ValidateIo = Pick<CommandIo, 'stdout' | 'env' | 'cwd'> & Partial<Pick<CommandIo, 'stderr' | 'readStdin'>>
-
-const DEFAULT_FILE = 'stream-ingest.yaml'
 
 /**
  * Checks each file, each YAML file and Markdown page of a folder, `-` for standard input; without any, what `INGEST_CONFIG`
@@ -73,39 +70,21 @@ async function checkAll(
 ): Promise<Pick<ValidateReport, 'files' | 'skipped'>> {
   const value = io.env.INGEST_CONFIG?.trim() ?? ''
   if (names.length === 0 && isConfigText(value)) {
-    return { files: [check({ file: 'INGEST_CONFIG', text: io.env.INGEST_CONFIG as string }, io)], skipped: 0 }
+    return { files: [checkText(io.env.INGEST_CONFIG as string, 'INGEST_CONFIG', null, io, true)], skipped: 0 }
   }
-  const named = names.length > 0 ? names : [value === '' ? DEFAULT_FILE : value]
+  const named = names.length > 0 ? names : [value === '' ? DEFAULT_CONFIG_FILE : value]
   const files: FileReport[] = []
   let skipped = 0
   for (const name of named) {
     const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
     if ('problem' in found) {
-      files.push({
-        file: found.file,
-        diagnostics: [found.problem],
-        pipelines: null,
-        tests: [],
-        effective: [],
-        tablePlaces: [],
-      })
+      files.push(unreadable(found.file, found.problem))
       continue
     }
     skipped += found.skipped
-    for (const text of found.texts) files.push(check(text, io))
+    for (const { file, text } of found.texts) files.push(checkText(text, file, null, io, true))
   }
   return { files: warnOfSharedTopics(files, isMarkdown), skipped }
-}
-
-function check({ file, text }: ConfigText, io: ValidateIo): FileReport {
-  const readFile = (path: string): string => readFileSync(resolve(io.cwd, path), 'utf8')
-  const reading = checkConfigText(text, {
-    file,
-    environment: io.env,
-    readFile,
-    lints: true,
-  })
-  return { file, ...reading }
 }
 
 function formatReport(

@@ -325,7 +325,7 @@ function isBelow(
 }
 
 /** Mulberry32: small, fast, and the same everywhere. Returns numbers in [0, 1). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0
