@@ -19,6 +19,8 @@ export interface BenchSettings {
   readonly compression: string
   /** As `processing.memory_limit` has it, e.g. `128MiB`. */
   readonly memoryLimit?: string
+  /** As `processing.workers` has it. */
+  readonly workers?: number
 }
 
 /** S3 settings come from the environment that the dev stack sets. */
@@ -40,7 +42,7 @@ export function benchConfig(settings: BenchSettings): IngestConfig {
             },
           },
         }
-  const { memoryLimit } = settings
+  const { memoryLimit, workers } = settings
   return IngestConfig.parse(
     JSON.stringify({
       kafka: { bootstrap_servers: settings.kafka, topic: settings.topic, consumer_group: 'bench' },
@@ -58,6 +60,7 @@ export function benchConfig(settings: BenchSettings): IngestConfig {
         batch_size: settings.batchSize,
         compression_type: settings.compression,
         ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
+        ...(workers === undefined ? {} : { workers }),
       },
     }),
   )

@@ -10,7 +10,7 @@ import type { Dataset, Topic } from './dataset.ts'
 import type { ProgramCommand } from './measured-process.ts'
 import type { InstalledPeer, PeerName } from './peers/installation.ts'
 
-export type ContenderName = 'ingest' | 'fetch' | PeerName
+export type ContenderName = 'ingest' | 'threads' | 'fetch' | PeerName
 
 export interface Contender {
   readonly name: ContenderName
@@ -25,6 +25,8 @@ export interface WriteSettings {
   /** Parquet's codec, for ours and for the peers. */
   readonly compression: string
   readonly memoryLimit?: string
+  /** Threads of ours that decode and encode, as `processing.workers` has them. */
+  readonly workers: number
   readonly partitionColumns?: readonly string[]
 }
 
@@ -53,9 +55,11 @@ export function ingestCommand(
   return ourCommand('ingest.ts', bench, launch)
 }
 
+/** @param workers of the row with threads */
 export function createContenders(
   peers: readonly InstalledPeer[],
   settings: WriteSettings,
+  workers: number,
   launch: LaunchSettings,
   folder: string,
 ): readonly Contender[] {
@@ -64,6 +68,11 @@ export function createContenders(
       name: 'ingest',
       title: 'ours: topic → committed table',
       command: (dataset, run) => ingestCommand(dataset, String(run), settings, launch),
+    },
+    {
+      name: 'threads',
+      title: `ours on ${workers} threads beside: topic → committed table`,
+      command: (dataset, run) => ingestCommand(dataset, `threads-${run}`, { ...settings, workers }, launch),
     },
     {
       name: 'fetch',

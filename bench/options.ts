@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { COMPRESSION_CODECS, type CompressionCodec } from '../packages/stream-ingest/src/kafka/compression.ts'
 import type { LaunchSettings } from './contender.ts'
@@ -31,6 +32,7 @@ export const USAGE = `usage: npm run bench -- [OPTION…]
   --codec NAME            of the topic: ${COMPRESSION_CODECS.join(', ')} (lz4)
   --compression NAME      of Parquet (snappy)
   --batch-size N          messages of one commit (1000000)
+  --workers N             threads of ours in its row with threads (as many as cores)
   --json FILE             every figure of every run
   --markdown              tables as Markdown
   --node-option OPTION    of the measured process of ours, e.g. --node-option=--cpu-prof; may be repeated
@@ -60,6 +62,8 @@ export interface BenchOptions {
   readonly codec: CompressionCodec
   readonly compression: string
   readonly batchSize: number
+  /** Threads of ours in its row with threads. */
+  readonly workers: number
   readonly jsonFile: string | null
   readonly format: 'text' | 'markdown'
   readonly launch: LaunchSettings
@@ -81,6 +85,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | null {
       codec: { type: 'string', default: 'lz4' },
       compression: { type: 'string', default: 'snappy' },
       'batch-size': { type: 'string', default: '1000000' },
+      workers: { type: 'string' },
       json: { type: 'string' },
       markdown: { type: 'boolean', default: false },
       'node-option': { type: 'string', multiple: true, default: [] },
@@ -111,6 +116,10 @@ export function parseOptions(argv: readonly string[]): BenchOptions | null {
     codec,
     compression: values.compression,
     batchSize: positive('--batch-size', values['batch-size']),
+    workers:
+      values.workers === undefined
+        ? Math.max(2, availableParallelism())
+        : positive('--workers', values.workers),
     jsonFile: values.json ?? null,
     format: values.markdown ? 'markdown' : 'text',
     launch: {

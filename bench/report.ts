@@ -6,12 +6,12 @@
 import type { Comparison, ContenderFigures } from './comparison.ts'
 import { formatFigure, formatNumber, pairedRatio } from './figure.ts'
 import type { Table } from './table.ts'
-import { ingestOf } from './target.ts'
+import { oursOf } from './target.ts'
 
 /** Ours and the peers, each as a whole process. */
 export function contenderTable(comparison: Comparison): Table {
   const { title, messageCount, messageBytes, columnCount, contenders } = comparison
-  const ours = ingestOf(comparison)
+  const ours = oursOf(comparison, 'ingest')
   return {
     title: `${title}: ${formatNumber(messageCount, 0)} messages of ${messageBytes.toFixed(0)} B, ${columnCount} columns`,
     header: [

@@ -61,7 +61,8 @@ class Bench {
     this.#producer = producer
     this.#kafka = kafka
     this.#folder = folder
-    this.#settings = { batchSize: options.batchSize, compression: options.compression }
+    // On the main thread alone: what a message costs can be told apart there.
+    this.#settings = { batchSize: options.batchSize, compression: options.compression, workers: 0 }
   }
 
   async run(): Promise<BenchFigures> {
@@ -71,8 +72,8 @@ class Bench {
     if (names.length > 0) progressed(`installing ${names.join(', ')}, if they are not there`)
     const { peers, unavailable } = await installPeers(names)
     const machine = describeMachine(peers.map(({ version }) => version))
-    const { launch } = this.#options
-    const contenders = createContenders(peers, this.#settings, launch, this.#folder)
+    const { workers, launch } = this.#options
+    const contenders = createContenders(peers, this.#settings, workers, launch, this.#folder)
     this.#print(headline(machine, this.#options, unavailable))
     const comparisons: Comparison[] = []
     for (const { shape, messageCount } of shapes) {

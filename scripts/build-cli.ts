@@ -21,7 +21,11 @@ await rm(out, { recursive: true, force: true })
 const options = bundleOptions()
 await build({
   ...options,
-  entryPoints: [join(PACKAGE, 'src/cli/main.ts')],
+  entryPoints: {
+    main: join(PACKAGE, 'src/cli/main.ts'),
+    // Started as a thread by whichever module has `thread-pool.ts`.
+    'decode-thread': join(PACKAGE, 'src/pipeline/decode-thread.ts'),
+  },
   outdir: out,
   // Each verb loads what it needs.
   splitting: true,

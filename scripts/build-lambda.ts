@@ -1,6 +1,6 @@
 /**
  * `npm run build:lambda [-- --out DIR] [--config FILE] [--no-timing]`: the Lambda function as one ES module, `index.mjs` with
- * its source map, and a zip of it that runs as it is: handler `index.handler`, runtime `nodejs24.x`. A configuration lies
+ * its source map, its decoding thread beside it, and a zip of both that runs as it is: handler `index.handler`, runtime `nodejs24.x`. A configuration lies
  * beside it as `stream-ingest.yaml`: INGEST_CONFIG names it so. Prints sizes and the time that its import takes.
  *
  * The AWS SDK is in it: a function's start is faster so, and its version is the one that was tested.
@@ -17,6 +17,8 @@ import { type Zippable, zipSync } from 'fflate'
 import { bundleOptions, ROOT } from './bundle.ts'
 
 const ENTRY = join(ROOT, 'packages/stream-ingest/src/lambda/main.ts')
+/** For a function with `processing.workers`: started from the file beside the function's. */
+const THREAD = join(ROOT, 'packages/stream-ingest/src/pipeline/decode-thread.ts')
 /** Zip entries have a date; one that stays makes the same input the same zip. */
 const ZIP_DATE = new Date(1_980, 0, 2)
 const IMPORTS_TIMED = 5
@@ -32,14 +34,15 @@ const out = resolve(ROOT, values.out)
 await rm(out, { recursive: true, force: true })
 await mkdir(out, { recursive: true })
 const bundle = join(out, 'index.mjs')
-await build({
-  ...bundleOptions(),
-  entryPoints: [ENTRY],
-  outfile: bundle,
-  minify: true,
-})
+const files: Zippable = {}
+for (const [name, entry] of [
+  ['index.mjs', ENTRY],
+  ['decode-thread.mjs', THREAD],
+] as const) {
+  await build({ ...bundleOptions(), entryPoints: [entry], outfile: join(out, name), minify: true })
+  files[name] = [await readFile(join(out, name)), { level: 9, mtime: ZIP_DATE }]
+}
 const code = await readFile(bundle)
-const files: Zippable = { 'index.mjs': [code, { level: 9, mtime: ZIP_DATE }] }
 if (values.config !== undefined) {
   const config = await readFile(resolve(ROOT, values.config))
   await writeFile(join(out, 'stream-ingest.yaml'), config)

@@ -8,6 +8,7 @@
 import type { Add } from './action.ts'
 import type { ColumnBatch } from './column/column.ts'
 import {
+  type DataFileFormat,
   dataFileFormatOf,
   type PartitionValues,
   physicalColumns,
@@ -39,7 +40,7 @@ export interface DataFileOptions {
 }
 
 /**
- * Encodes one data file.
+ * Encodes one data file of a table.
  *
  * @param batch rows of one table partition, with the data columns only (no partition columns), at least one row, under
  *   the names that people see; columns of the table that it lacks hold their default, else null
@@ -51,9 +52,20 @@ export function encodeDataFile(
   batch: ColumnBatch,
   partitionValues: PartitionValues,
   options: DataFileOptions,
-  runtime: Runtime,
+  runtime: Pick<Runtime, 'uuid'>,
 ): EncodedDataFile {
-  const format = dataFileFormatOf(state)
+  return encodeFileOfFormat(dataFileFormatOf(state), encoder, batch, partitionValues, options, runtime)
+}
+
+/** {@link encodeDataFile} with what it needs to know of the table, which can be sent to another thread. */
+export function encodeFileOfFormat(
+  format: DataFileFormat,
+  encoder: ParquetEncoder,
+  batch: ColumnBatch,
+  partitionValues: PartitionValues,
+  options: DataFileOptions,
+  runtime: Pick<Runtime, 'uuid'>,
+): EncodedDataFile {
   const data = physicalColumns(format, withDefaults(format, batch))
   const { bytes, rowCount } = encoder.encode(withPartitionColumns(format, data, partitionValues), {
     ...options,

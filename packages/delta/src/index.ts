@@ -24,7 +24,14 @@ export { type ColumnDefault, columnDefault } from './column-default.ts'
 export { readCommit } from './commit-reader.ts'
 export { resolveVersionAt } from './commit-timestamp.ts'
 export type { ConflictReason } from './conflict.ts'
-export { type DataFileOptions, type EncodedDataFile, encodeDataFile, uploadDataFile } from './data-file.ts'
+export {
+  type DataFileOptions,
+  type EncodedDataFile,
+  encodeDataFile,
+  encodeFileOfFormat,
+  uploadDataFile,
+} from './data-file.ts'
+export { type DataFileFormat, dataFileFormatOf } from './data-file-format.ts'
 export { formatDecimal, parseDecimal } from './decimal-text.ts'
 export {
   type AppendRequest,

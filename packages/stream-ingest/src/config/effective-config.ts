@@ -150,7 +150,11 @@ function variableNames(node: ConfigNode): Set<string> {
 export type PlatformValues = ReadonlyMap<string, { readonly value: PlainValue; readonly origin: ValueOrigin }>
 
 /** What `processing` has by the platform where its keys are not written. */
-export function platformValues({ memoryLimitBytes, runtimeLimitMs }: PlatformDefaults): PlatformValues {
+export function platformValues({
+  memoryLimitBytes,
+  runtimeLimitMs,
+  workers,
+}: PlatformDefaults): PlatformValues {
   const size = formatSize(memoryLimitBytes)
   const isUsual = runtimeLimitMs === undefined && memoryLimitBytes === MEMORY_LIMIT_DEFAULT_BYTES
   const memory = {
@@ -161,5 +165,8 @@ export function platformValues({ memoryLimitBytes, runtimeLimitMs }: PlatformDef
   return new Map([
     ['memory_limit', memory],
     ['runtime_limit_ms', { value: runtimeLimitMs, origin: { kind: 'platform' } as const }],
+    ...(workers === undefined
+      ? []
+      : ([['workers', { value: workers, origin: { kind: 'platform' } as const }]] as const)),
   ])
 }

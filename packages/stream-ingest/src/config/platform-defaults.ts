@@ -21,6 +21,8 @@ export interface PlatformDefaults {
   /** Of each pipeline. */
   readonly memoryLimitBytes: number
   readonly runtimeLimitMs?: number
+  /** Without one, by the number of cores. */
+  readonly workers?: number
 }
 
 /** @param pipelineCount those that share the process */
@@ -28,9 +30,10 @@ export function platformDefaults(environment: Environment, pipelineCount: number
   if (environment.AWS_LAMBDA_RUNTIME_API === undefined)
     return { memoryLimitBytes: MEMORY_LIMIT_DEFAULT_BYTES }
   const functionMib = Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE)
-  const runtimeLimitMs = LAMBDA_RUNTIME_LIMIT_MS
+  // A function has one core up to 1,769 MB, and a thread costs memory.
+  const atAnySize = { runtimeLimitMs: LAMBDA_RUNTIME_LIMIT_MS, workers: 0 }
   if (!Number.isFinite(functionMib) || functionMib <= 0) {
-    return { memoryLimitBytes: LAMBDA_MEMORY_LIMIT_MIN_BYTES, runtimeLimitMs }
+    return { memoryLimitBytes: LAMBDA_MEMORY_LIMIT_MIN_BYTES, ...atAnySize }
   }
   const sharedBytes = (functionMib * MIB - LAMBDA_BASE_BYTES) / LAMBDA_BYTES_PER_LIMIT_BYTE
   const ownBytes = Math.floor(sharedBytes / Math.max(1, pipelineCount))
@@ -38,5 +41,5 @@ export function platformDefaults(environment: Environment, pipelineCount: number
     MEMORY_LIMIT_DEFAULT_BYTES,
     Math.max(LAMBDA_MEMORY_LIMIT_MIN_BYTES, ownBytes),
   )
-  return { memoryLimitBytes, runtimeLimitMs }
+  return { memoryLimitBytes, ...atAnySize }
 }

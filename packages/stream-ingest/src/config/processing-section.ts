@@ -102,8 +102,9 @@ export const processingSection = section(
       defaultText: '`840000` on Lambda',
     }),
     workers: optional<number>(integer({ min: 0, max: WORKERS_MAX }), {
-      description: 'Threads that decode and encode; with `0` it is done on the main thread.',
-      defaultText: 'cores − 1',
+      description:
+        'Threads that decode and encode beside the main one, shared by the pipelines of a process. With `0` or `1` the main thread does it.',
+      defaultText: 'cores − 1; `0` on Lambda',
     }),
     dry_run: withDefault<boolean>(boolean(), false, {
       description: 'Read, decode and validate, and say what would be written; write nothing, commit nothing.',
@@ -164,7 +165,8 @@ export function resolveProcessing(
   values: SectionValues<typeof processingSection.fields>,
   defaults: PlatformDefaults,
 ): ProcessingConfig {
-  const { compression_level, workers } = values
+  const { compression_level } = values
+  const workers = values.workers ?? defaults.workers
   const runtimeLimitMs = values.runtime_limit_ms ?? defaults.runtimeLimitMs
   return {
     batchSize: values.batch_size,

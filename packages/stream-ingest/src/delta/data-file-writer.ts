@@ -1,43 +1,41 @@
 /**
- * From the columns of an epoch to data files in the store: rows gathered by table partition, encoded, uploaded under
- * names that nobody refers to yet.
+ * From the rows of an epoch to data files in the store: encoded where the rows are, uploaded under names that nobody
+ * refers to yet.
  *
  * @module
  */
-import assert from 'node:assert/strict'
 import {
   type Add,
-  type DataFileOptions,
+  dataFileFormatOf,
   type EncodedDataFile,
-  encodeDataFile,
   type ObjectStore,
   type ParquetEncoder,
   type Runtime,
-  struct,
   uploadDataFile,
 } from '@stream-ingest/delta'
-import { Arena, type ColumnBatch, castBatch, gatherBatch, sliceBatch } from '@stream-ingest/delta/column'
+import {
+  type BatchRows,
+  type DataFileLayout,
+  EncodedRatio,
+  type EncodedSizes,
+  EpochEncoder,
+  type FilePlan,
+} from './epoch-encoder.ts'
 import type { RowPlan } from './table-fit.ts'
 
 /** Files that may be on their way to the store at once; each holds its encoded bytes until it is there. */
 export const UPLOADS_IN_FLIGHT_MAX = 4
 
-export interface DataFileLayout {
-  readonly partitionColumns: readonly string[]
-  readonly file: DataFileOptions
-  readonly targetFileSizeBytes: number
+/** Rows that another thread has. */
+export interface RemoteRows {
+  readonly rowCount: number
+  /** Encodes them there, file by file: the next one when it is asked for. May be called again, under another plan. */
+  encode(plan: FilePlan): AsyncGenerator<EncodedDataFile, EncodedSizes, void>
 }
 
-/** Rows of one table partition, as they are spread over the batch. */
-export interface TablePartitionRows {
-  readonly partitionValues: Readonly<Record<string, string | null>>
-  /** Ascending row numbers of the batch; null means every row. */
-  readonly rows: Int32Array | null
-}
-
-export interface EpochRows {
-  readonly batch: ColumnBatch
-  readonly partitions: readonly TablePartitionRows[]
+export interface EpochRows extends BatchRows {
+  /** Rows besides those of `batch`, decoded under the same schema. */
+  readonly remote?: readonly RemoteRows[]
 }
 
 /** A data file in the store, and what a commit says of it. */
@@ -48,143 +46,120 @@ export interface UploadedFile {
   readonly sizeBytes: number
 }
 
-/** Time spent, over all epochs. */
+/** Time spent, over all epochs and threads. */
 export interface FileStages {
   encodeMs: number
   uploadMs: number
 }
 
 export class DataFileWriter {
+  readonly layout: DataFileLayout
   readonly stages: FileStages = { encodeMs: 0, uploadMs: 0 }
   private readonly store: ObjectStore
-  private readonly encoder: ParquetEncoder
+  private readonly encoder: EpochEncoder
   private readonly runtime: Runtime
-  private readonly layout: DataFileLayout
-  /** Those that no epoch is being encoded with. */
-  private readonly arenas: Arena[] = []
-  /** Encoded bytes per byte of columns, as last seen: tells when a file is large enough. */
-  #encodedRatio = 0.5
+  private readonly ratio = new EncodedRatio()
 
   constructor(store: ObjectStore, encoder: ParquetEncoder, runtime: Runtime, layout: DataFileLayout) {
     this.store = store
-    this.encoder = encoder
+    this.encoder = new EpochEncoder(encoder, runtime, layout)
     this.runtime = runtime
     this.layout = layout
   }
 
+  /** Encoded bytes per byte of columns, as last seen: tells when a file is large enough. */
   get encodedRatio(): number {
-    return this.#encodedRatio
+    return this.ratio.value
   }
 
-  /** Encodes file by file, so that the next one is encoded while the ones before are on their way. */
+  /** Each thread encodes its rows file by file, so that the next one is encoded while the ones before are on their way. */
   async upload(epoch: EpochRows, plan: RowPlan): Promise<UploadedFile[]> {
-    const uploaded: Promise<UploadedFile>[] = []
-    const inFlight = new Set<Promise<unknown>>()
+    const filePlan = filePlanOf(plan)
+    const uploads = new Uploads(file => this.uploadFile(file))
+    const { remote = [] } = epoch
     try {
-      for (const file of this.encode(epoch, plan)) {
-        const startedMs = this.runtime.monotonicMs()
-        // Crash here or while uploading: files that no commit names; VACUUM removes them, Kafka still has the rows.
-        const upload = uploadDataFile(this.store, file, this.runtime).then(add => {
-          this.stages.uploadMs += this.runtime.monotonicMs() - startedMs
-          return { add, key: file.key, rowCount: file.rowCount, sizeBytes: add.size }
-        })
-        uploaded.push(upload)
-        inFlight.add(upload)
-        upload.then(
-          () => inFlight.delete(upload),
-          () => inFlight.delete(upload),
-        )
-        if (inFlight.size >= UPLOADS_IN_FLIGHT_MAX) await Promise.race(inFlight)
+      const sources = [this.encoder.encode(epoch, filePlan), ...remote.map(rows => rows.encode(filePlan))]
+      // After a failure none goes on behind the caller's back.
+      const taken = await Promise.allSettled(sources.map(files => uploads.takeAll(files)))
+      for (const each of taken) {
+        if (each.status === 'rejected') throw each.reason
+        this.note(each.value)
       }
-      return await Promise.all(uploaded)
+      return await Promise.all(uploads.started)
     } finally {
-      // After a failure the others end before the caller goes on: nothing may run behind its back.
-      await Promise.allSettled(uploaded)
+      await Promise.allSettled(uploads.started)
     }
   }
 
-  /** Encodes without writing anything, file by file. */
-  *encode(epoch: EpochRows, plan: RowPlan): Generator<EncodedDataFile> {
-    const arena = this.arenas.pop() ?? new Arena()
+  /** Encodes rows of this thread without writing anything, file by file. */
+  *encode(rows: BatchRows, plan: RowPlan): Generator<EncodedDataFile> {
+    this.note(yield* this.encoder.encode(rows, filePlanOf(plan)))
+  }
+
+  private async uploadFile(file: EncodedDataFile): Promise<UploadedFile> {
+    const startedMs = this.runtime.monotonicMs()
+    // Crash here or while uploading: files that no commit names; VACUUM removes them, Kafka still has the rows.
+    const add = await uploadDataFile(this.store, file, this.runtime)
+    this.stages.uploadMs += this.runtime.monotonicMs() - startedMs
+    return { add, key: file.key, rowCount: file.rowCount, sizeBytes: add.size }
+  }
+
+  private note(sizes: EncodedSizes): void {
+    this.stages.encodeMs += sizes.encodeMs
+    this.ratio.note(sizes)
+  }
+}
+
+/** At most {@link UPLOADS_IN_FLIGHT_MAX} at once, whoever encodes. */
+class Uploads {
+  readonly started: Promise<UploadedFile>[] = []
+  private readonly upload: (file: EncodedDataFile) => Promise<UploadedFile>
+  private readonly inFlight = new Set<Promise<unknown>>()
+  private failure: { readonly error: unknown } | null = null
+
+  constructor(upload: (file: EncodedDataFile) => Promise<UploadedFile>) {
+    this.upload = upload
+  }
+
+  /** @throws what an upload threw, or another of these calls */
+  async takeAll(
+    files:
+      | Generator<EncodedDataFile, EncodedSizes, void>
+      | AsyncGenerator<EncodedDataFile, EncodedSizes, void>,
+  ): Promise<EncodedSizes> {
     try {
-      yield* this.encodeWith(arena, epoch, plan)
-    } finally {
-      arena.reset()
-      this.arenas.push(arena)
-    }
-  }
-
-  private *encodeWith(arena: Arena, epoch: EpochRows, plan: RowPlan): Generator<EncodedDataFile> {
-    const data = this.dataColumns(epoch.batch, plan)
-    let columnBytes = 0
-    let encodedBytes = 0
-    for (const { partitionValues, rows } of epoch.partitions) {
-      // The files of the partition before are encoded, in memory of their own.
-      arena.reset()
-      const part = rows === null ? data : gatherBatch(data, rows, arena)
-      assert(part.rowCount > 0)
-      const partBytes = batchSizeBytes(part)
-      const fileCount = Math.max(
-        1,
-        Math.ceil((partBytes * this.#encodedRatio) / this.layout.targetFileSizeBytes),
-      )
-      const rowsPerFile = Math.ceil(part.rowCount / fileCount)
-      for (let from = 0; from < part.rowCount; from += rowsPerFile) {
-        const startedMs = this.runtime.monotonicMs()
-        const slice =
-          fileCount === 1 ? part : sliceBatch(part, from, Math.min(part.rowCount, from + rowsPerFile))
-        const file = encodeDataFile(
-          plan.state,
-          this.encoder,
-          slice,
-          partitionValues,
-          this.layout.file,
-          this.runtime,
-        )
-        encodedBytes += file.bytes.length
-        this.stages.encodeMs += this.runtime.monotonicMs() - startedMs
-        yield file
+      for (;;) {
+        const step = await files.next()
+        if (step.done === true) return step.value
+        this.start(step.value)
+        while (this.inFlight.size >= UPLOADS_IN_FLIGHT_MAX) await Promise.race(this.inFlight)
+        if (this.failure !== null) throw this.failure.error
       }
-      columnBytes += partBytes
+    } catch (error) {
+      this.failure ??= { error }
+      throw error
+    } finally {
+      // One that was not drained gives back what it holds.
+      await files.return(NOTHING)
     }
-    // Small files are mostly footer: they say nothing about the ratio of large ones.
-    if (columnBytes > 1 << 20) this.#encodedRatio = encodedBytes / columnBytes
   }
 
-  /** Without the partition columns, under the table's names and types. */
-  private dataColumns(batch: ColumnBatch, { schema }: RowPlan): ColumnBatch {
-    const { partitionColumns } = this.layout
-    const kept = batch.schema.fields.flatMap((f, i) => (partitionColumns.includes(f.name) ? [] : [i]))
-    const data = { schema, rowCount: batch.rowCount, columns: kept.map(i => batch.columns[i]!) }
-    return castBatch(data, struct(kept.map(i => schema.fields[i]!)))
+  private start(file: EncodedDataFile): void {
+    const upload = this.upload(file)
+    this.started.push(upload)
+    this.inFlight.add(upload)
+    upload.then(
+      () => this.inFlight.delete(upload),
+      error => {
+        this.failure ??= { error }
+        this.inFlight.delete(upload)
+      },
+    )
   }
 }
 
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += value(item)
-  return total
-}
+const NOTHING: EncodedSizes = { columnBytes: 0, encodedBytes: 0, encodeMs: 0 }
 
-/** Bytes of the buffers that a batch refers to, nested columns included. */
-export function batchSizeBytes(batch: ColumnBatch): number {
-  return sum(batch.columns, columnSizeBytes)
-}
-
-function columnSizeBytes(column: ColumnBatch['columns'][number]): number {
-  const validity = column.validity?.byteLength ?? 0
-  switch (column.kind) {
-    case 'binary':
-      return validity + column.offsets.byteLength + column.offsets[column.length]! - column.offsets[0]!
-    case 'list':
-      return validity + column.offsets.byteLength + columnSizeBytes(column.element)
-    case 'map':
-      return (
-        validity + column.offsets.byteLength + columnSizeBytes(column.key) + columnSizeBytes(column.value)
-      )
-    case 'struct':
-      return validity + sum(column.fields, columnSizeBytes)
-    default:
-      return validity + column.values.byteLength
-  }
+function filePlanOf({ state, schema }: RowPlan): FilePlan {
+  return { format: dataFileFormatOf(state), schema }
 }

@@ -32,7 +32,7 @@ import {
 } from '@stream-ingest/delta'
 import { type Column, type ColumnBatch, sliceBatch } from '@stream-ingest/delta/column'
 import { DeltaError } from '../error.ts'
-import { batchSizeBytes } from './data-file-writer.ts'
+import { batchSizeBytes } from './epoch-encoder.ts'
 import {
   isPending,
   isVoid,

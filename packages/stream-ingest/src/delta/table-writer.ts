@@ -22,10 +22,11 @@ import {
 } from '@stream-ingest/delta'
 import { DeltaError } from '../error.ts'
 import { DataFileWriter, type EpochRows, type FileStages, type UploadedFile } from './data-file-writer.ts'
+import type { DataFileLayout } from './epoch-encoder.ts'
 import { assertFitsTable, planRows, type RowPlan, type TableFit } from './table-fit.ts'
 import { TableOverwriter } from './table-overwriter.ts'
 
-export type { TablePartitionRows } from './data-file-writer.ts'
+export type { TablePartitionRows } from './epoch-encoder.ts'
 
 /** Times a commit is planned anew because the table's metadata or protocol changed underneath. */
 export const REPLANS_MAX = 10
@@ -118,6 +119,11 @@ export class TableWriter {
 
   get encodedRatio(): number {
     return this.files.encodedRatio
+  }
+
+  /** How files are written: for threads that encode. */
+  get fileLayout(): DataFileLayout {
+    return this.files.layout
   }
 
   get stages(): WriterStages {

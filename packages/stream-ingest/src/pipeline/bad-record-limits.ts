@@ -49,6 +49,15 @@ export class BadRecordLimits {
   }
 
   /**
+   * May the run go on with these bad records, whichever of them came last?
+   *
+   * @param epoch what was decoded since the last cut, the bad records included
+   */
+  allow(epoch: Tally): boolean {
+    return this.config.processing.onBadRecord !== 'stop' && this.limitProblem(epoch) === null
+  }
+
+  /**
    * Tells whoever listens of a bad record, and what is to be done with it: by `processing.on_bad_record`, or to stop where it
    * is one too many.
    *
@@ -63,14 +72,10 @@ export class BadRecordLimits {
   }
 
   private exceededBy(bad: BadRecord, epoch: Tally, tableUri: string): SerializationError | null {
-    const { maxBadRecords, maxBadRatio } = this.config.processing
     const { topic, partition } = bad.topicPartition
     const place = `${topic}[${partition}]@${bad.offset}`
     const badRecords = this.badRecords + epoch.badRecords
-    const problem =
-      maxBadRecords !== undefined && badRecords > maxBadRecords
-        ? `this is bad record ${badRecords} of the run, and \`processing.max_bad_records\` is ${maxBadRecords}`
-        : this.ratioProblem(epoch, BAD_RATIO_MESSAGES_MIN, maxBadRatio)
+    const problem = this.limitProblem(epoch)
     if (problem === null) return null
     return new SerializationError(
       'RECORD_LIMIT',
@@ -87,6 +92,14 @@ export class BadRecordLimits {
         },
       },
     )
+  }
+
+  private limitProblem(epoch: Tally): string | null {
+    const { maxBadRecords, maxBadRatio } = this.config.processing
+    const badRecords = this.badRecords + epoch.badRecords
+    return maxBadRecords !== undefined && badRecords > maxBadRecords
+      ? `this is bad record ${badRecords} of the run, and \`processing.max_bad_records\` is ${maxBadRecords}`
+      : this.ratioProblem(epoch, BAD_RATIO_MESSAGES_MIN, maxBadRatio)
   }
 
   /** At the end of a run that was to read so much and no more: however few messages they were. */

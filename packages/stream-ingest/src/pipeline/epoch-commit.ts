@@ -8,7 +8,7 @@ import type { Runtime } from '@stream-ingest/delta'
 import type { EpochColumns, EpochOutcome, TableWriter } from '../delta/table-writer.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, hasListeners, type OffsetRange, publish } from '../observe/event.ts'
-import { type EpochCounts, type EpochCut, rowsByPartition } from './epoch.ts'
+import { type EpochCounts, type EpochCut, rowsOfCut } from './epoch.ts'
 import { messageCounts } from './ingest-metrics.ts'
 import type { Quarantine } from './quarantine.ts'
 import { appIdOf } from './start-position.ts'
@@ -28,15 +28,11 @@ export function epochColumns(cut: EpochCut, identity: EpochIdentity): EpochColum
   const { pipelineId, epochNumber, committed, starts = [] } = identity
   const advances = new Map<TopicPartition, bigint>(starts)
   for (const { topicPartition, nextOffset } of cut.ranges) advances.set(topicPartition, nextOffset)
-  const rows = cut.counts.rows === 0 ? [] : rowsByPartition(cut.partitionIds, cut.tablePartitions.length)
   const topics: Record<string, string> = {}
   for (const { topic, topicId } of advances.keys()) topics[topicId] = topic
   return {
-    batch: cut.batch,
-    partitions: rows.map((list, id) => ({
-      partitionValues: cut.tablePartitions[id]!.partitionValues,
-      rows: list,
-    })),
+    ...rowsOfCut(cut),
+    ...(cut.remote === undefined ? {} : { remote: cut.remote }),
     offsets: [...advances].map(([tp, nextOffset]) => ({
       appId: appIdOf(pipelineId, tp),
       expected: committed(tp),

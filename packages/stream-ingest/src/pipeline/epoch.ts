@@ -12,6 +12,8 @@ import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { BadRecordReason } from '../decode/decoder.ts'
 import { PartitionRouter, type TablePartition } from '../decode/partition-router.ts'
+import type { RemoteRows } from '../delta/data-file-writer.ts'
+import type { BatchRows } from '../delta/epoch-encoder.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
 import type { EpochFacts } from './flush-policy.ts'
 import { type AskMergeRules, MergingRows, type TakenRows } from './merging-rows.ts'
@@ -57,6 +59,8 @@ export interface EpochCut extends TakenRows {
   /** Kafka's timestamp of the newest row, epoch milliseconds; null where no row has one. */
   readonly newestRecordMs: number | null
   readonly buffered: Buffered
+  /** Rows that other threads have; `batch` has the others. */
+  readonly remote?: readonly RemoteRows[]
 }
 
 /** What is held in memory until it is in the table. */
@@ -103,6 +107,11 @@ export class Epoch {
   /** Messages so far, and how many of them are bad. */
   get tally(): Pick<EpochCounts, 'messages' | 'badRecords'> {
     return this.counts
+  }
+
+  /** What rows are decoded under: another one once a message has changed it. */
+  get layout(): TableLayout {
+    return this.rows.layout
   }
 
   get messageCount(): number {
@@ -291,7 +300,7 @@ const NULL_VALUE: BadRecordReason = {
   message: 'the value is null (a tombstone), and `processing.on_null_value` is `bad`',
 }
 
-function emptyCounts(): EpochCounts {
+export function emptyCounts(): EpochCounts {
   return {
     messages: 0,
     rows: 0,
@@ -310,8 +319,18 @@ export function addTo(counts: Record<string, number>, name: string, count: numbe
   else counts[name] = sum
 }
 
+/** The rows of a cut by table partition. */
+export function rowsOfCut({ batch, counts, partitionIds, tablePartitions }: EpochCut): BatchRows {
+  const rows = counts.rows === 0 ? [] : rowsByPartition(partitionIds, tablePartitions.length)
+  const partitions = rows.map((list, id) => ({
+    partitionValues: tablePartitions[id]!.partitionValues,
+    rows: list,
+  }))
+  return { batch, partitions }
+}
+
 /** The rows of each table partition, ascending; null in place of the list where one partition has them all. */
-export function rowsByPartition(ids: Int32Array, partitionCount: number): (Int32Array | null)[] {
+function rowsByPartition(ids: Int32Array, partitionCount: number): (Int32Array | null)[] {
   if (partitionCount === 1) return [null]
   const sizes = new Int32Array(partitionCount)
   for (let row = 0; row < ids.length; row++) sizes[ids[row]!]!++

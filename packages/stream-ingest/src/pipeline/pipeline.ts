@@ -8,10 +8,12 @@
  *     dropped (fenced, or the table's schema is another one): drop both epochs, re-read the table, seek to its offsets,
  *     go on
  *
+ * Decoding is on this thread, or on others (`thread-decoding.ts`); then an epoch that they cannot decide alone is read and
+ * decoded again here.
+ *
  * @module
  */
 import assert from 'node:assert/strict'
-import { setImmediate } from 'node:timers/promises'
 import type { Runtime } from '@stream-ingest/delta'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
@@ -21,19 +23,21 @@ import type { MessageSource, TopicPartition } from '../kafka/message-source.ts'
 import { type FlushReason, publish } from '../observe/event.ts'
 import { BadRecordLimits } from './bad-record-limits.ts'
 import { createSink } from './create-sink.ts'
+import { Decoders } from './decoders.ts'
+import type { Decoding } from './decoding.ts'
 import { DroppedEpochs } from './dropped-epochs.ts'
-import { type BadRecord, Epoch, type EpochCut } from './epoch.ts'
+import type { EpochCut } from './epoch.ts'
 import type { EpochSink, RunEnd } from './epoch-sink.ts'
 import { type FlushLimits, flushLimits, flushReason } from './flush-policy.ts'
 import { createIngestMetrics, type IngestMetrics } from './ingest-metrics.ts'
 import { ProgressReport } from './progress-report.ts'
 import type { Quarantine } from './quarantine.ts'
 import { publishRead } from './read-event.ts'
-import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 import { RunEnds } from './run-ends.ts'
-import { askMergeRules, layoutFor } from './schema-growth.ts'
+import { layoutFor } from './schema-growth.ts'
 import { planStart } from './start-position.ts'
 import { type EndOffsets, type PartitionProgress, TableProgress } from './table-progress.ts'
+import type { DecodeThread } from './thread-pool.ts'
 
 export type { PartitionProgress } from './table-progress.ts'
 
@@ -43,8 +47,6 @@ const READ_WAIT_MAX_MS = 1_000
 const ASSIGNMENT_REFRESH_MS = 30_000
 /** Times in a row that another writer of this pipeline was first, before this process gives up. */
 const FENCED_IN_A_ROW_MAX = 100
-/** Decoding gives way to I/O after this long. */
-const DECODE_SLICE_MS = 10
 /** Share of the memory limit that one read may bring. */
 const READ_MEMORY_SHARE = 0.1
 
@@ -58,6 +60,8 @@ export interface PipelineDependencies {
   readonly runtime: Runtime
   /** Bad records of the run before this attempt at it; none by default. */
   readonly badRecordsBefore?: number
+  /** To decode and encode on; none by default, and in a dry run. */
+  readonly threads?: readonly DecodeThread[]
 }
 
 export interface RunOptions {
@@ -91,8 +95,7 @@ export class Pipeline {
   readonly metrics: IngestMetrics = createIngestMetrics()
   private readonly config: PipelineConfig
   private readonly deps: PipelineDependencies
-  private readonly epoch: Epoch
-  private readonly queue: RecordQueue
+  private readonly decoders: Decoders
   private readonly limits: FlushLimits
   private readonly tableProgress = new TableProgress()
   private readonly sink: EpochSink
@@ -105,11 +108,7 @@ export class Pipeline {
   constructor(config: PipelineConfig, deps: PipelineDependencies) {
     this.config = config
     this.deps = deps
-    const { processing } = config
     this.limits = flushLimits(config)
-    const rules = askMergeRules(config, deps.writer?.table ?? null)
-    this.epoch = new Epoch(deps.layout, processing.onNullValue, this.limits.tablePartitions, rules)
-    this.queue = new RecordQueue(recordBatchMaxBytes(processing))
     this.sink = createSink(
       {
         config,
@@ -124,6 +123,16 @@ export class Pipeline {
     this.badLimits = new BadRecordLimits(config, deps.badRecordsBefore)
     this.report = new ProgressReport(config.name, deps.source, this.tableProgress, deps.runtime)
     this.dropped = new DroppedEpochs(config.pipelineId, this.tableUri, FENCED_IN_A_ROW_MAX)
+    const context = {
+      config,
+      limits: this.limits,
+      runtime: deps.runtime,
+      badLimits: this.badLimits,
+      tableUri: this.tableUri,
+      stages: this.metrics.stages,
+      progressed: () => this.tellProgress(),
+    }
+    this.decoders = new Decoders(context, deps.layout, deps.writer, deps.threads ?? [])
   }
 
   /**
@@ -162,8 +171,17 @@ export class Pipeline {
       this.sink.abandon()
       throw error
     } finally {
+      this.decoders.close()
       this.countStages()
     }
+  }
+
+  private get decoding(): Decoding {
+    return this.decoders.current
+  }
+
+  private tellProgress(): void {
+    this.report.tell(this.decoding, this.inFlight?.cut.buffered)
   }
 
   private countStages(): void {
@@ -184,7 +202,7 @@ export class Pipeline {
     for (;;) {
       // A failed or dropped commit is met in the next turn, not only when the next one is due.
       if (this.inFlight?.isSettled === true) await this.settle()
-      this.report.tell(this.epoch, this.inFlight?.cut.buffered)
+      this.tellProgress()
       const stopRequested = options.signal?.aborted === true
       const deadlineReached = runtime.monotonicMs() - startedMs >= runtimeLimitMs
       const endReached = this.ends?.isReached === true
@@ -218,9 +236,9 @@ export class Pipeline {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { runtime } = this.deps
-    if (this.queue.isEmpty) {
-      const ageLeftMs = this.epoch.hasProgress
-        ? this.limits.ageMs - this.epoch.ageMs(runtime.now())
+    if (this.decoding.isEmpty) {
+      const ageLeftMs = this.decoding.hasProgress
+        ? this.limits.ageMs - this.decoding.ageMs(runtime.now())
         : READ_WAIT_MAX_MS
       const timeLeftMs = runtimeLimitMs - (runtime.monotonicMs() - startedMs)
       await this.read(Math.max(0, Math.min(READ_WAIT_MAX_MS, ageLeftMs, timeLeftMs)), signal)
@@ -231,7 +249,7 @@ export class Pipeline {
   /** Reading failed: commits what was read before. A second failure, of the store, is less than the first. */
   private async commitRest(failure: KafkaError): Promise<CommitStatus | 'none'> {
     try {
-      if (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') return 'dropped'
+      if (this.decoding.hasProgress && (await this.cut('stop')) === 'dropped') return 'dropped'
       return await this.settle()
     } catch {
       throw failure
@@ -243,7 +261,7 @@ export class Pipeline {
     deadlineReached: boolean,
     endReached: boolean,
   ): FlushReason | null {
-    const facts = this.epoch.flushFacts(this.deps.writer?.encodedRatio ?? 0.5, this.deps.runtime.now())
+    const facts = this.decoding.flushFacts(this.deps.writer?.encodedRatio ?? 0.5, this.deps.runtime.now())
     return flushReason({ ...facts, stopRequested, deadlineReached, endReached }, this.limits)
   }
 
@@ -261,7 +279,7 @@ export class Pipeline {
       this.metrics.bytesRead += chunk.sizeBytes
       publishRead(this.config.name, chunk, waitMs)
     }
-    this.queue.push(chunks)
+    this.decoding.push(chunks)
     for (const { topicPartition } of chunks) this.ends?.settle(topicPartition)
     for (const { topicPartition, wantedOffset, resumedOffset } of source.takeLosses()) {
       if (resumedOffset < wantedOffset) await this.rewind(topicPartition, wantedOffset, resumedOffset)
@@ -280,7 +298,7 @@ export class Pipeline {
 
   /** The log was truncated below what the table holds, and the configuration allows going on: the table must know. */
   private async rewind(tp: TopicPartition, wantedOffset: bigint, resumedOffset: bigint): Promise<void> {
-    if (this.epoch.nextOffset(tp) !== null || this.queue.endsAt(tp, wantedOffset)) {
+    if (this.decoding.nextOffset(tp) !== null || this.decoding.endsAt(tp, wantedOffset)) {
       throw new KafkaError(
         'KAFKA_OFFSET_OUT_OF_RANGE',
         `\`${tp.topic}-${tp.partition}\` was truncated below ${wantedOffset} while it was read`,
@@ -298,78 +316,39 @@ export class Pipeline {
     if ((await this.cut('start')) === 'started') await this.settle()
   }
 
-  /** Decodes what is queued, up to where a flush may be due. Lets I/O through every few milliseconds. */
   private async decode(): Promise<void> {
-    const { epoch, queue } = this
-    const { runtime } = this.deps
-    let startedMs = runtime.monotonicMs()
-    const stop = (): number => {
-      const nowMs = runtime.monotonicMs()
-      const elapsedMs = nowMs - startedMs
-      this.metrics.stages.decodeMs += elapsedMs
-      startedMs = nowMs
-      return elapsedMs
-    }
-    let sinceYieldMs = 0
-    try {
-      while (!queue.isEmpty && !this.isEpochFull()) {
-        if (!queue.advanceBatch()) {
-          epoch.endChunk(queue, runtime.now())
-          continue
-        }
-        const bad = epoch.appendRecords(queue, this.limits.messages - epoch.messageCount, runtime.now())
-        if (bad !== null) await this.reject(bad)
-        sinceYieldMs += stop()
-        if (sinceYieldMs >= DECODE_SLICE_MS) {
-          sinceYieldMs = 0
-          this.report.tell(epoch, this.inFlight?.cut.buffered)
-          await setImmediate()
-          startedMs = runtime.monotonicMs()
-        }
-      }
-    } finally {
-      stop()
-    }
-  }
-
-  private isEpochFull(): boolean {
-    const { epoch, limits } = this
-    return (
-      epoch.messageCount >= limits.messages ||
-      epoch.tablePartitionCount >= limits.tablePartitions ||
-      epoch.sizeBytes >= limits.memoryBytes
-    )
-  }
-
-  /** What ends the run is met after everything before the bad record was committed; the next run starts at it. */
-  private async reject(bad: BadRecord): Promise<void> {
-    const { config, epoch, queue } = this
-    const verdict = this.badLimits.judge(bad, epoch.tally, this.tableUri)
-    if (verdict === 'skip') return
-    if (verdict === 'quarantine') {
-      epoch.quarantineLast(queue, bad, config.pipelineId, this.deps.runtime.now())
-      return
-    }
-    this.epoch.excludeLast(bad)
+    const outcome = await this.decoding.decode()
+    if (outcome.status === 'inline') await this.goInline()
+    // What ends the run is met after everything before the bad record was committed; the next run starts at it.
+    if (outcome.status !== 'stop') return
     const dropped =
-      (this.epoch.hasProgress && (await this.cut('stop')) === 'dropped') ||
+      (this.decoding.hasProgress && (await this.cut('stop')) === 'dropped') ||
       (await this.settle()) === 'dropped'
     // Another writer took over in the meantime and has met the record itself, or the record is met again; the table says
     // where to go on.
-    if (dropped) return
-    throw verdict
+    if (!dropped) throw outcome.error
   }
 
   /** Takes the epoch and starts its commit, once the one before is through; `dropped` means that there is none left. */
   private async cut(reason: FlushReason): Promise<'started' | 'dropped'> {
     if ((await this.settle()) === 'dropped') return 'dropped'
-    this.start(this.takeEpoch(), reason)
+    const cut = await this.decoding.cut()
+    if (cut === null) {
+      await this.goInline()
+      return 'dropped'
+    }
+    this.report.countTaken(cut.counts.messages)
+    this.start(cut, reason)
+    this.decoders.leaveInline()
     return 'started'
   }
 
-  private takeEpoch(): EpochCut {
-    this.report.countTaken(this.epoch.messageCount)
-    return this.epoch.cut()
+  /** What threads have decoded since the last cut is read again, and decoded here. */
+  private async goInline(): Promise<void> {
+    if ((await this.settle()) === 'dropped') return
+    this.decoders.goInline()
+    const { source } = this.deps
+    for (const tp of source.assignment) source.seek(tp, this.position(tp))
   }
 
   private start(cut: EpochCut, reason: FlushReason): void {
@@ -393,7 +372,7 @@ export class Pipeline {
       if (outcome === 'dropped') {
         this.badLimits.takeBack(cut.counts)
         await this.restartFromTable()
-      } else this.epoch.recycle(cut)
+      } else this.decoders.recycle(cut)
       return outcome
     } finally {
       this.inFlight = null
@@ -416,11 +395,10 @@ export class Pipeline {
   private async restartFromTable(): Promise<void> {
     const { source, writer, runtime } = this.deps
     assert(writer !== null)
-    this.takeEpoch()
-    this.queue.clear()
+    this.report.countTaken(this.decoding.messageCount)
     await this.dropped.wait(runtime)
     await writer.table.reload()
-    this.epoch.restart(layoutFor(this.config, this.deps.layout, writer.table.state))
+    this.decoders.restart(layoutFor(this.config, this.deps.layout, writer.table.state))
     await this.seekToTable(source.assignment)
   }
 
@@ -458,13 +436,12 @@ export class Pipeline {
   private async recordStart(): Promise<void> {
     if (!this.tableProgress.hasUnrecorded || this.config.kafka.autoOffsetReset === 'earliest') return
     if (!this.sink.recordsStart) return
-    this.start(this.epoch.cut(), 'start')
-    await this.settle()
+    if ((await this.cut('start')) === 'started') await this.settle()
   }
 
   /** The next offset to decode. */
   private position(tp: TopicPartition): bigint {
-    const inEpoch = this.epoch.nextOffset(tp)
+    const inEpoch = this.decoding.nextOffset(tp)
     if (inEpoch !== null) return inEpoch
     const underway = this.inFlight?.cut.ranges.find(r => r.topicPartition === tp)
     return underway?.nextOffset ?? this.tableProgress.nextOffset(tp)

@@ -94,6 +94,11 @@ export class RecordQueue {
     return true
   }
 
+  /** Has every record of the head chunk been passed? Then `endChunk` must be called. */
+  get isChunkSpent(): boolean {
+    return this.index >= this.slab.count && this.batchIndex === this.chunk.batches.length
+  }
+
   /** Leaves the head chunk behind. */
   endChunk(): SourceChunk {
     const { chunk } = this
@@ -107,6 +112,16 @@ export class RecordQueue {
       this.head = 0
     }
     return chunk
+  }
+
+  /** What was not passed yet; the queue is empty afterwards. */
+  takeRest(): SourceChunk[] {
+    const [first, ...others] = this.chunks.slice(this.head)
+    if (first === undefined) return []
+    const batchIndex = this.index < this.slab.count ? this.batchIndex - 1 : this.batchIndex
+    const rest = { ...first, fromOffset: this.position, batches: first.batches.slice(batchIndex) }
+    this.clear()
+    return [rest, ...others]
   }
 
   /** Forgets everything: the source was moved elsewhere. */

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { type ObjectStore, type Runtime, systemRuntime } from '@stream-ingest/delta'
 import type { IngestConfig } from '../config/config.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
@@ -30,6 +31,7 @@ import {
 import { withTableCare } from './table-care.ts'
 import { publishTableOpened } from './table-event.ts'
 import { type TapOptions, type TappedMessages, tap } from './tap.ts'
+import { canStartThreads, type DecodeThread, ThreadPool } from './thread-pool.ts'
 
 export interface ProcessingResult {
   readonly success: boolean
@@ -63,6 +65,7 @@ interface RunProgress {
   hasOpened: boolean
   /** Of runs before this one. */
   readonly badRecordsBefore: number
+  readonly threads: readonly DecodeThread[]
 }
 
 export interface ProcessorOptions {
@@ -73,6 +76,8 @@ export interface ProcessorOptions {
   readonly createStore?: (config: PipelineConfig) => ObjectStore
   /** Around whichever store is used: fault injection. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore
+  /** To decode and encode on, in place of threads of its own. */
+  readonly threads?: readonly DecodeThread[]
 }
 
 type LookContext = Omit<OpenedParts, 'close'> & { readonly runtime: Runtime }
@@ -106,8 +111,10 @@ export class StreamIngestProcessor {
     if (options.signal !== undefined) signals.push(options.signal)
     const runOptions = { ...options, signal: AbortSignal.any(signals) }
     const failures: PipelineFailure[] = []
+    const pool = this.startThreads()
+    const threads = pool?.threads ?? this.options.threads ?? []
     const runs = this.pipelines.map(async config => {
-      const { result, table, error } = await this.runPipeline(config, runOptions)
+      const { result, table, error } = await this.runPipeline(config, runOptions, threads)
       if (error !== null) {
         failures.push({ pipeline: config.name, table, error })
         failed.abort()
@@ -118,6 +125,7 @@ export class StreamIngestProcessor {
     this.running.add(all)
     const results = await all
     this.running.delete(all)
+    await pool?.close()
     const metrics = this.getMetrics()
     return {
       success: failures.length === 0,
@@ -187,6 +195,22 @@ export class StreamIngestProcessor {
     await Promise.allSettled(this.running)
   }
 
+  /** As many as the pipeline that may use most of them; null where none uses any. */
+  private startThreads(): ThreadPool | null {
+    if (this.options.threads !== undefined || !canStartThreads()) return null
+    const count = Math.max(...this.pipelines.map(config => this.threadCountOf(config)))
+    return count === 0 ? null : new ThreadPool(count)
+  }
+
+  private threadCountOf({ processing }: PipelineConfig): number {
+    if (processing.dryRun) return 0
+    // A source of one's own has no backlog that would be worth threads.
+    const usual = this.options.createSource === undefined ? availableParallelism() - 1 : 0
+    const workers = processing.workers ?? usual
+    // The main thread is as good as one, without what a second heap takes.
+    return workers <= 1 ? 0 : workers
+  }
+
   private onlyPipeline(): PipelineConfig {
     const [config, ...others] = this.pipelines
     assert(config !== undefined && others.length === 0, 'one pipeline is chosen')
@@ -249,13 +273,17 @@ export class StreamIngestProcessor {
    *
    * Requests to S3 and Kafka have been repeated for seconds by their clients before anything fails here.
    */
-  private async runPipeline(config: PipelineConfig, options: RunOptions): Promise<PipelineOutcome> {
+  private async runPipeline(
+    config: PipelineConfig,
+    options: RunOptions,
+    threads: readonly DecodeThread[],
+  ): Promise<PipelineOutcome> {
     const { maxRetries, retryBaseDelayMs, retryMaxDelayMs } = config.processing
     const startedMs = this.runtime.monotonicMs()
     const starts = new Map<string, bigint>()
     let hasStarted = false
     const badRecordsBefore = this.metrics.get(config.name)?.badRecords ?? 0
-    const run: RunProgress = { hasOpened: false, badRecordsBefore }
+    const run: RunProgress = { hasOpened: false, badRecordsBefore, threads }
     for (let failureCount = 1; ; failureCount++) {
       const commitsBefore = this.metrics.get(config.name)?.commits ?? 0
       const leftMs =
@@ -340,6 +368,10 @@ export class StreamIngestProcessor {
           layout,
           runtime: this.runtime,
           badRecordsBefore: before.badRecords - run.badRecordsBefore,
+          threads: run.threads.slice(
+            0,
+            this.options.threads === undefined ? this.threadCountOf(config) : undefined,
+          ),
         })
         onStart(pipeline)
         this.metrics.set(config.name, pipeline.metrics)

@@ -21,6 +21,7 @@ import { convertToArrowBatch } from '../../src/pipeline/arrow-batch.ts'
 import { DeltaWriter } from '../../src/pipeline/delta-writer.ts'
 import { type ProcessingResult, StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
+import { LocalThread } from './local-thread.ts'
 import { message } from './table-fixture.ts'
 
 const runtime = { ...systemRuntime, delay: async () => {} }
@@ -81,6 +82,7 @@ class World {
         runtime,
         createStore: () => this.store,
         createSource: ({ kafka }) => this.kafka.createSource({ topics: kafka.topics }),
+        threads: [new LocalThread(), new LocalThread()],
       })
       return { result: await processor.processStream({ untilLatest: true }), evolved }
     } finally {

@@ -17,6 +17,7 @@ import { subscribe } from '../../src/observe/event.ts'
 import { replayQuarantine } from '../../src/pipeline/quarantine-replay.ts'
 import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
+import { LocalThread } from '../pipeline/local-thread.ts'
 
 /** Scenarios in `npm test`; `SIMULATION_SEEDS=1000` for a long run, `SIMULATION_SEED=n` to repeat one. */
 const SEED_COUNT = Number(process.env.SIMULATION_SEEDS ?? 40)
@@ -174,6 +175,7 @@ class Scenario {
           consumerGroup: 'g',
           maxPartitionBytes: 1 + this.pick(4096),
         }),
+      threads: Array.from({ length: this.pick(4) }, () => new LocalThread(this.runtime)),
     })
     const { failures } = await processor.processStream({ untilLatest: true })
     for (const { error } of failures) this.assertExpectedFailure(error)
