@@ -67,11 +67,11 @@ export function encodeFileOfFormat(
   runtime: Pick<Runtime, 'uuid'>,
 ): EncodedDataFile {
   const data = physicalColumns(format, withDefaults(format, batch))
-  const { bytes, rowCount } = encoder.encode(withPartitionColumns(format, data, partitionValues), {
+  const { bytes, rowCount, bounds } = encoder.encode(withPartitionColumns(format, data, partitionValues), {
     ...options,
     fieldIds: format.fieldIds,
   })
-  const stats = formatStatistics(collectStatistics(data, format.statistics))
+  const stats = formatStatistics(collectStatistics(data, format.statistics, bounds))
   return {
     key: formatDataFileKey(runtime.uuid(), options.codec, partitionValues),
     bytes,

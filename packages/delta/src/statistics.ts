@@ -1,5 +1,6 @@
 /**
- * Statistics straight from columns: loops over typed arrays, no JavaScript value per row.
+ * Statistics straight from columns: loops over typed arrays, no JavaScript value per row; or from the bounds that the
+ * Parquet encoder has found on its way.
  *
  * Rules by type (PROTOCOL.md › Per-file Statistics, and what readers are known to get wrong): longs and decimals
  * exact; timestamps rounded down to milliseconds (readers add one); strings in the order of their UTF-8 bytes,
@@ -8,6 +9,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import { floorDiv, formatDate, pad, splitTimestamp } from './calendar.ts'
 import type {
   BinaryColumn,
@@ -19,6 +21,8 @@ import type {
 } from './column/column.ts'
 import { formatDecimal } from './decimal-text.ts'
 import { JsonNumber } from './json.ts'
+import type { Bound } from './parquet/bounds.ts'
+import { type LeafBounds, leafKey } from './parquet/parquet-encoder.ts'
 import type { StructField } from './schema.ts'
 import {
   type NullCounts,
@@ -40,6 +44,11 @@ interface Bounds {
 }
 
 const NO_BOUNDS: Bounds = { min: null, max: null }
+const NOTHING_KNOWN: LeafBounds = new Map()
+
+interface CollectOptions extends StatisticsOptions {
+  readonly bounds: LeafBounds
+}
 
 /** 0001-01-01 and 9999-12-31: readers parse no other dates. */
 const DATE_MIN_DAYS = -719_162
@@ -59,11 +68,19 @@ interface Collected {
   readonly nullCount: Record<string, number | NullCounts>
 }
 
-/** Computes the statistics of a file whose rows are `batch`. Pure. */
-export function collectStatistics(batch: ColumnBatch, options: StatisticsOptions): Statistics {
+/**
+ * Computes the statistics of a file whose rows are `batch`. Pure.
+ *
+ * @param bounds of its leaf columns, as far as known: those are not looked for again
+ */
+export function collectStatistics(
+  batch: ColumnBatch,
+  options: StatisticsOptions,
+  bounds: LeafBounds = NOTHING_KNOWN,
+): Statistics {
   const collected = newCollected()
   const rows: Rows = { length: batch.rowCount, validity: null, nullCount: 0 }
-  collectFields(batch.schema.fields, batch.columns, rows, [], options, collected)
+  collectFields(batch.schema.fields, batch.columns, rows, [], { ...options, bounds }, collected)
   return {
     numRecords: batch.rowCount,
     ...collected,
@@ -81,7 +98,7 @@ function collectFields(
   columns: readonly Column[],
   parent: Rows,
   parents: readonly string[],
-  options: StatisticsOptions,
+  options: CollectOptions,
   into: Collected,
 ): void {
   for (const [i, { name }] of fields.entries()) {
@@ -92,7 +109,13 @@ function collectFields(
       const rows = rowsOf(column, parent)
       into.nullCount[name] = rows.nullCount
       if (rows.nullCount === rows.length) continue
-      const { min, max } = boundsOf(column, rows, options.stringPrefixLength)
+      const known = options.bounds.get(leafKey(path))
+      const { min, max } =
+        known === undefined
+          ? boundsOf(column, rows, options.stringPrefixLength)
+          : known === null
+            ? NO_BOUNDS
+            : statisticBounds(column, known.min, known.max, options.stringPrefixLength)
       if (min !== null) into.minValues[name] = min
       if (max !== null) into.maxValues[name] = max
     }
@@ -104,7 +127,7 @@ function collectStruct(
   name: string,
   parent: Rows,
   path: readonly string[],
-  options: StatisticsOptions,
+  options: CollectOptions,
   into: Collected,
 ): void {
   const nested = newCollected()
@@ -158,6 +181,41 @@ function boundsOf(column: Column, rows: Rows, stringPrefixLength: number): Bound
   }
 }
 
+/** What a file's bounds of a column are in statistics. */
+function statisticBounds(column: Column, min: Bound, max: Bound, stringPrefixLength: number): Bounds {
+  switch (column.kind) {
+    case 'int8':
+    case 'int16':
+    case 'int32':
+      assert(typeof min === 'number' && typeof max === 'number')
+      return column.type.name === 'date' ? { min: dateBound(min), max: dateBound(max) } : { min, max }
+    case 'float32':
+    case 'float64':
+      assert(typeof min === 'number' && typeof max === 'number')
+      return finiteBounds(min, max)
+    case 'int64':
+      assert(typeof min === 'bigint' && typeof max === 'bigint')
+      return longStatistics(column, min, max)
+    case 'decimal128':
+      return {
+        min: decimalStatistic(column, unscaledOf(min)),
+        max: decimalStatistic(column, unscaledOf(max)),
+      }
+    case 'binary':
+      if (column.type.name !== 'string') return NO_BOUNDS
+      assert(min instanceof Uint8Array && max instanceof Uint8Array)
+      return textBounds(min, max, stringPrefixLength)
+    default:
+      return NO_BOUNDS
+  }
+}
+
+/** Of a decimal as Parquet has it: a number, or big-endian bytes in two's complement. */
+function unscaledOf(bound: Bound): bigint {
+  if (!(bound instanceof Uint8Array)) return BigInt(bound)
+  return BigInt.asIntN(8 * bound.length, BigInt(`0x${Buffer.from(bound).toString('hex')}`))
+}
+
 type NumberArray = Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
 
 /** At least one row has a value. */
@@ -190,6 +248,10 @@ function floatBounds(values: Float32Array | Float64Array, rows: Rows): Bounds {
       return NO_BOUNDS
   }
   const { min, max } = numberBounds(values, rows)
+  return finiteBounds(min, max)
+}
+
+function finiteBounds(min: number, max: number): Bounds {
   return {
     min: Number.isFinite(min) ? (min === 0 ? -0 : min) : null,
     max: Number.isFinite(max) ? (max === 0 ? 0 : max) : null,
@@ -226,6 +288,10 @@ function longBounds(column: Int64Column, rows: Rows): Bounds {
   }
   const min = (BigInt(minHigh) << 32n) | BigInt(minLow)
   const max = (BigInt(maxHigh) << 32n) | BigInt(maxLow)
+  return longStatistics(column, min, max)
+}
+
+function longStatistics(column: Int64Column, min: bigint, max: bigint): Bounds {
   if (column.type.name === 'long') return { min, max }
   const isInstant = column.type.name === 'timestamp'
   return { min: timestampBound(min, isInstant), max: timestampBound(max, isInstant) }
@@ -269,8 +335,12 @@ function compareDecimals(words: Uint32Array, a: number, b: number): number {
   return 0
 }
 
-function decimalBound({ values, type }: DecimalColumn, row: number): StatisticValue {
-  const unscaled = (values[2 * row + 1]! << 64n) | BigInt.asUintN(64, values[2 * row]!)
+function decimalBound(column: DecimalColumn, row: number): StatisticValue {
+  const { values } = column
+  return decimalStatistic(column, (values[2 * row + 1]! << 64n) | BigInt.asUintN(64, values[2 * row]!))
+}
+
+function decimalStatistic({ type }: DecimalColumn, unscaled: bigint): StatisticValue {
   return new JsonNumber(formatDecimal(unscaled, type.scale))
 }
 
@@ -287,8 +357,13 @@ function stringBounds(column: BinaryColumn, rows: Rows, prefixLength: number): B
     } else if (compareBytes(data, offsets, i, min) < 0) min = i
     else if (compareBytes(data, offsets, i, max) > 0) max = i
   }
-  const minText = decodePrefix(column, min, prefixLength)
-  const maxText = decodePrefix(column, max, prefixLength)
+  const bytesOf = (row: number): Uint8Array => data.subarray(offsets[row]!, offsets[row + 1]!)
+  return textBounds(bytesOf(min), bytesOf(max), prefixLength)
+}
+
+function textBounds(min: Uint8Array, max: Uint8Array, prefixLength: number): Bounds {
+  const minText = decodePrefix(min, prefixLength)
+  const maxText = decodePrefix(max, prefixLength)
   return {
     min: minText === null ? null : truncateMin(minText, prefixLength),
     max: maxText === null ? null : truncateMax(maxText, prefixLength),
@@ -309,13 +384,12 @@ function compareBytes(data: Uint8Array, offsets: Int32Array, a: number, b: numbe
 }
 
 /** As much of a value as truncation looks at: a string of megabytes is not decoded for 32 characters. */
-function decodePrefix({ offsets, data }: BinaryColumn, row: number, prefixLength: number): string | null {
-  const start = offsets[row]!
-  const end = Math.min(offsets[row + 1]!, start + 4 * (2 * prefixLength + 4))
+function decodePrefix(bytes: Uint8Array, prefixLength: number): string | null {
+  const end = Math.min(bytes.length, 4 * (2 * prefixLength + 4))
   try {
     // Streaming leaves out a character that the cut has split.
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-    return decoder.decode(data.subarray(start, end), { stream: end < offsets[row + 1]! })
+    return decoder.decode(bytes.subarray(0, end), { stream: end < bytes.length })
   } catch {
     // Not UTF-8: readers would see other characters than we compare, so there is no safe bound.
     return null

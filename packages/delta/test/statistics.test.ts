@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { parseDate, parseTimestamp } from '../src/calendar.ts'
 import { parseDecimal } from '../src/decimal-text.ts'
 import { JsonNumber } from '../src/json.ts'
+import { createParquetEncoder } from '../src/parquet/file-encoder.ts'
 import { array, type DataType, decimal, field, primitive, type StructType, struct } from '../src/schema.ts'
 import {
   collectStatistics,
@@ -276,5 +277,25 @@ test('a table with deletion vectors gets tight bounds', () => {
   assert.match(
     formatStatistics(collectStatistics(batch, { ...ALL, tightBounds: true })),
     /"tightBounds":true\}$/,
+  )
+})
+
+test('statistics from the bounds that the encoder has found are those of the columns', () => {
+  const encoder = createParquetEncoder()
+  fc.assert(
+    fc.property(
+      arbitraryBatchCase({ depth: 2, rowsMin: 1, rowsMax: 40 }),
+      fc.integer({ min: 1, max: 40 }),
+      ({ schema, rows }, rowGroupRows) => {
+        const batch = batchOf(schema, rows)
+        const { bounds } = encoder.encode(batch, { codec: 'none', rowGroupRows, pageRows: 7 })
+        assert(bounds !== undefined)
+        assert.equal(
+          formatStatistics(collectStatistics(batch, ALL, bounds)),
+          formatStatistics(collectStatistics(batch, ALL)),
+        )
+      },
+    ),
+    { numRuns: 500 },
   )
 })

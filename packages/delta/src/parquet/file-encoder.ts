@@ -11,16 +11,25 @@ import { endianness } from 'node:os'
 import type { Column, ColumnBatch } from '../column/column.ts'
 import { sliceBatch } from '../column/gather.ts'
 import type { StructType } from '../schema.ts'
+import { type Bounds, mergeBounds } from './bounds.ts'
 import { type ChunkDescription, describeChunk, type EncodedRowGroup } from './chunk-description.ts'
-import { type ChunkOptions, ChunkScratch, type FileSink, writeColumnChunk } from './column-chunk.ts'
+import {
+  type ChunkOptions,
+  ChunkScratch,
+  type ChunkSummary,
+  type FileSink,
+  writeColumnChunk,
+} from './column-chunk.ts'
 import { createPageCompressor } from './compression.ts'
 import { MAGIC, type RowGroupSummary, writeFileEnd } from './footer.ts'
 import { flattenColumn } from './levels.ts'
-import type {
-  ParquetCodec,
-  ParquetEncodeOptions,
-  ParquetEncoder,
-  ParquetFileWriter,
+import {
+  type LeafBounds,
+  leafKey,
+  type ParquetCodec,
+  type ParquetEncodeOptions,
+  type ParquetEncoder,
+  type ParquetFileWriter,
 } from './parquet-encoder.ts'
 import { type ParquetSchema, planParquetSchema } from './schema-element.ts'
 
@@ -59,7 +68,7 @@ function encode(
     const to = Math.min(from + groupRows, batch.rowCount)
     file.appendRowGroup(groupRows >= batch.rowCount ? batch : sliceBatch(batch, from, to))
   }
-  return { bytes: file.finish(), rowCount: batch.rowCount }
+  return { bytes: file.finish(), rowCount: batch.rowCount, bounds: file.bounds }
 }
 
 class FileWriter implements ParquetFileWriter {
@@ -70,6 +79,7 @@ class FileWriter implements ParquetFileWriter {
   readonly #scratch: ChunkScratch
   readonly #sink = new PartSink()
   readonly #rowGroups: RowGroupSummary[] = []
+  readonly #bounds = new Map<string, Bounds | null>()
 
   constructor(schema: StructType, options: ParquetEncodeOptions, scratch: ChunkScratch) {
     this.#scratch = scratch
@@ -88,6 +98,11 @@ class FileWriter implements ParquetFileWriter {
     return this.#sink.position
   }
 
+  /** Of the row groups that were encoded here. */
+  get bounds(): LeafBounds {
+    return this.#bounds
+  }
+
   appendRowGroup({ rowCount, columns }: ColumnBatch): void {
     assert(rowCount > 0, 'a row group without rows is not written')
     const chunks = this.#schema.nodes.flatMap((node, i) => {
@@ -96,9 +111,11 @@ class FileWriter implements ParquetFileWriter {
         column?.length === rowCount,
         `the column \`${node.place}\` is missing or of another length than its batch`,
       )
-      return flattenColumn(node, column).map(leaf =>
-        describeChunk(writeColumnChunk(this.#sink, leaf, this.#chunkOptions, this.#scratch)),
-      )
+      return flattenColumn(node, column).map(leaf => {
+        const chunk = writeColumnChunk(this.#sink, leaf, this.#chunkOptions, this.#scratch)
+        this.#note(chunk)
+        return describeChunk(chunk)
+      })
     })
     this.#rowGroups.push({ rowCount, chunks })
     this.rowCount += rowCount
@@ -122,6 +139,17 @@ class FileWriter implements ParquetFileWriter {
     })
     this.#rowGroups.push({ rowCount, chunks: placed })
     this.rowCount += rowCount
+  }
+
+  #note({ leaf, nullCount, entryCount, bounds }: ChunkSummary): void {
+    if (leaf.repetitionLevelMax > 0 || nullCount === entryCount) return
+    const key = leafKey(leaf.path)
+    const before = this.#bounds.get(key)
+    const isKnown = before !== null && bounds !== null
+    this.#bounds.set(
+      key,
+      isKnown && before !== undefined ? mergeBounds(before, bounds, leaf) : isKnown ? bounds : null,
+    )
   }
 
   take(): Uint8Array {

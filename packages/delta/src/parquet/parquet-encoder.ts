@@ -5,6 +5,7 @@
  */
 import type { ColumnBatch } from '../column/column.ts'
 import type { StructType } from '../schema.ts'
+import type { Bounds } from './bounds.ts'
 import type { EncodedRowGroup } from './chunk-description.ts'
 
 export const PARQUET_CODECS = ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as const
@@ -24,9 +25,22 @@ export interface ParquetEncodeOptions {
   readonly fieldIds?: ReadonlyMap<string, number>
 }
 
+/**
+ * Smallest and largest values of leaf columns, whole, by `leafKey`. Null where one is NaN; columns without a value, and those
+ * inside arrays and maps, are missing.
+ */
+export type LeafBounds = ReadonlyMap<string, Bounds | null>
+
 export interface EncodedFile {
   readonly bytes: Uint8Array
   readonly rowCount: number
+  /** What the encoder has seen on its way, if it tells. */
+  readonly bounds?: LeafBounds
+}
+
+/** The key of a leaf column in {@link LeafBounds}. */
+export function leafKey(path: readonly string[]): string {
+  return path.join('\0')
 }
 
 /** A file that is written one row group after the other: memory is that of its encoded bytes and of one batch. */
