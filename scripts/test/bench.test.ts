@@ -114,7 +114,12 @@ test('a target is judged by the median of the ratios, in its own direction', () 
   })
   const comparison = {
     shape: 'events',
-    contenders: [contender('ingest', 3, 40), contender('librdkafka', 2, 90), contender('java', 9, 60)],
+    contenders: [
+      contender('ingest', 3, 20),
+      contender('threads', 5, 40),
+      contender('librdkafka', 2, 90),
+      contender('java', 9, 60),
+    ],
     stages: {},
   } as unknown as Comparison
   const results = targetResults(comparison)

@@ -30,9 +30,9 @@ suite('npm run build:lambda', () => {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  test('makes a zip of one module and the configuration, and a source map beside it', async () => {
+  test('makes a zip of the function, its decoding thread and the configuration, and source maps beside it', async () => {
     const files = unzipSync(await readFile(join(out, 'lambda.zip')))
-    assert.deepEqual(Object.keys(files).sort(), ['index.mjs', 'stream-ingest.yaml'])
+    assert.deepEqual(Object.keys(files).sort(), ['decode-thread.mjs', 'index.mjs', 'stream-ingest.yaml'])
     assert.equal(Buffer.from(files['stream-ingest.yaml']!).toString('utf8'), CONFIG)
     assert.deepEqual(Buffer.from(files['index.mjs']!), await readFile(join(out, 'index.mjs')))
     const map = JSON.parse(await readFile(join(out, 'index.mjs.map'), 'utf8')) as { sources: string[] }

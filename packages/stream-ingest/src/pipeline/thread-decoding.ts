@@ -17,12 +17,12 @@ import { BatchBuilder } from '@stream-ingest/delta/column'
 import type { TableLayout } from '../config/table-layout.ts'
 import type { RemoteRows } from '../delta/data-file-writer.ts'
 import type { DataFileLayout, EncodedSizes, FilePlan } from '../delta/epoch-encoder.ts'
-import { KafkaError } from '../error.ts'
 import { BlockDecoder } from '../kafka/block-decoder.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readBatchHeader, readRecords } from '../kafka/record-batch.ts'
 import { RecordSlab } from '../kafka/record-slab.ts'
 import { rejectRecord } from './bad-record.ts'
+import { type ChunkPart, ChunkQueue, PART_MAX_BYTES } from './chunk-queue.ts'
 import type { DecodeOutcome, Decoding, DecodingContext } from './decoding.ts'
 import {
   addTo,
@@ -39,8 +39,6 @@ import { recordBatchMaxBytes } from './record-queue.ts'
 import type { DecodedTask, DecodeTask, LaneLayout } from './thread-message.ts'
 import type { DecodeThread } from './thread-pool.ts'
 
-/** Bytes that go to a thread at once, as Kafka has them; a larger batch goes alone. */
-export const TASK_MAX_BYTES = 256 * 1024
 /** Tasks that a thread has at once: the one that it works on, and the next. */
 export const TASKS_IN_FLIGHT_MAX = 2
 
@@ -59,28 +57,12 @@ interface Lane {
   largestShare: number
 }
 
-/** A part of a chunk on its way to a thread. */
-interface Part {
-  readonly topicPartition: TopicPartition
-  readonly fromOffset: bigint
-  readonly nextOffset: bigint
-  readonly messagesMax: number | null
-  readonly batches: readonly Uint8Array[]
-  readonly sizeBytes: number
-  /** Records of its batches. */
-  readonly recordCount: number
-}
-
 export class ThreadDecoding implements Decoding {
   private readonly context: DecodingContext
   private readonly lanes: readonly Lane[]
   private readonly askRules: AskMergeRules | null
   private layout: TableLayout
-  private chunks: SourceChunk[] = []
-  private head = 0
-  /** In the chunk at the head. */
-  private batchIndex = 0
-  private position: bigint | null = null
+  private readonly queue = new ChunkQueue()
   private ranges = new Map<TopicPartition, EpochRange>()
   /** Of batches that went out, whether they are decoded or not. */
   private recordCount = 0
@@ -113,7 +95,7 @@ export class ThreadDecoding implements Decoding {
     this.lanes = threads.map(thread => ({
       thread,
       id: thread.takeLane(),
-      slots: Array.from({ length: TASKS_IN_FLIGHT_MAX }, () => new SharedArrayBuffer(TASK_MAX_BYTES)),
+      slots: Array.from({ length: TASKS_IN_FLIGHT_MAX }, () => new SharedArrayBuffer(PART_MAX_BYTES)),
       freeSlots: Array.from({ length: TASKS_IN_FLIGHT_MAX }, (_, index) => index),
       ...NOTHING_DECODED,
     }))
@@ -141,7 +123,7 @@ export class ThreadDecoding implements Decoding {
   }
 
   get isEmpty(): boolean {
-    return this.head === this.chunks.length
+    return this.queue.isEmpty
   }
 
   ageMs(nowMs: number): number {
@@ -165,12 +147,11 @@ export class ThreadDecoding implements Decoding {
   }
 
   push(chunks: readonly SourceChunk[]): void {
-    for (const chunk of chunks) this.chunks.push(chunk)
+    this.queue.push(chunks)
   }
 
   endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean {
-    const waiting = this.chunks.slice(this.head)
-    return waiting.some(each => each.topicPartition === topicPartition && each.nextOffset === nextOffset)
+    return this.queue.endsAt(topicPartition, nextOffset)
   }
 
   /** Hands out what is queued, as fast as threads take it. */
@@ -191,8 +172,9 @@ export class ThreadDecoding implements Decoding {
         this.context.progressed()
         continue
       }
-      const part = this.nextPart()
-      if (part === 'inline') return INLINE
+      const part = this.queue.next(this.context.limits.messages - this.recordCount)
+      // The main thread meets it again, and commits what comes before it.
+      if (part === 'damaged') return INLINE
       if (part === null) this.endChunk()
       else await this.send(lane, part)
     }
@@ -244,10 +226,7 @@ export class ThreadDecoding implements Decoding {
 
   restart(layout: TableLayout): void {
     this.layout = layout
-    this.chunks = []
-    this.head = 0
-    this.batchIndex = 0
-    this.position = null
+    this.queue.clear()
     this.forgetEpoch()
     for (const { thread, id } of this.lanes) this.note(thread.request('restart', id, this.laneLayout()))
   }
@@ -326,78 +305,34 @@ export class ThreadDecoding implements Decoding {
     this.answered = Promise.withResolvers()
   }
 
-  /** What goes out next of the chunk at the head; null where nothing is left of it. */
-  private nextPart(): Part | 'inline' | null {
-    const { topicPartition, batches, fromOffset, nextOffset } = this.chunks[this.head]!
-    const { topic, partition } = topicPartition
-    const messagesLeft = this.context.limits.messages - this.recordCount
-    const taken: Uint8Array[] = []
-    let sizeBytes = 0
-    let recordCount = 0
-    let behind = this.position ?? fromOffset
-    try {
-      for (let index = this.batchIndex; index < batches.length; index++) {
-        const batch = batches[index]!
-        const header = readBatchHeader(batch, 0, topic, partition)
-        if (header === null) return 'inline'
-        const isTooMany = recordCount + header.recordCount > messagesLeft
-        if (taken.length > 0 && (isTooMany || sizeBytes + batch.length > TASK_MAX_BYTES)) break
-        taken.push(batch)
-        sizeBytes += batch.length
-        recordCount += header.recordCount
-        behind = index === batches.length - 1 ? nextOffset : header.lastOffset + 1n
-        if (isTooMany) break
-      }
-    } catch (error) {
-      // A damaged batch: the main thread meets it again, and commits what comes before it.
-      if (error instanceof KafkaError) return 'inline'
-      throw error
-    }
-    if (taken.length === 0) return null
-    return {
-      topicPartition,
-      fromOffset: this.position ?? fromOffset,
-      nextOffset: behind,
-      messagesMax: recordCount > messagesLeft ? messagesLeft : null,
-      batches: taken,
-      sizeBytes,
-      recordCount: Math.min(recordCount, messagesLeft),
-    }
-  }
-
-  /** Leaves the chunk at the head behind. */
   private endChunk(): void {
-    const chunk = this.chunks[this.head]!
-    this.filtered += chunk.abortedRecordCount
-    this.advance(chunk.topicPartition, this.position ?? chunk.fromOffset, chunk.nextOffset)
-    this.head++
-    this.batchIndex = 0
-    this.position = null
-    if (!this.isEmpty) return
-    this.chunks = []
-    this.head = 0
+    const { queue } = this
+    const { fromOffset } = queue
+    const { topicPartition, nextOffset, abortedRecordCount } = queue.endChunk()
+    this.filtered += abortedRecordCount
+    this.advance(topicPartition, fromOffset, nextOffset)
   }
 
   /** Resolves at once, unless where the part ends is for the thread to say. */
-  private async send(lane: Lane, part: Part): Promise<void> {
+  private async send(lane: Lane, part: ChunkPart): Promise<void> {
+    const { queue } = this
+    const { topicPartition, fromOffset } = part
+    let { nextOffset } = part
     this.recordCount += part.recordCount
     const answer = this.ask(lane, part)
     if (part.messagesMax !== null) {
       const decoded = await answer
       this.assertWorking()
       if (decoded === null || this.needsInline) return
-      this.advance(part.topicPartition, part.fromOffset, decoded.nextOffset)
-      this.position = decoded.nextOffset
-      if (decoded.nextOffset < part.nextOffset) return
+      nextOffset = decoded.nextOffset
     }
-    this.advance(part.topicPartition, part.fromOffset, part.nextOffset)
-    this.position = part.nextOffset
-    this.batchIndex += part.batches.length
-    if (this.batchIndex === this.chunks[this.head]!.batches.length) this.endChunk()
+    this.advance(topicPartition, fromOffset, nextOffset)
+    queue.pass(part, nextOffset)
+    if (queue.isChunkSpent) this.endChunk()
   }
 
   /** Null where the epoch was given up meanwhile, or the thread has failed. */
-  private async ask(lane: Lane, part: Part): Promise<DecodedTask | null> {
+  private async ask(lane: Lane, part: ChunkPart): Promise<DecodedTask | null> {
     const { epochNumber } = this
     const slot = lane.freeSlots.pop()
     assert(slot !== undefined, 'a lane with a free slot was chosen')
@@ -418,7 +353,7 @@ export class ThreadDecoding implements Decoding {
     }
   }
 
-  private take(lane: Lane, part: Part, decoded: DecodedTask): void {
+  private take(lane: Lane, part: ChunkPart, decoded: DecodedTask): void {
     lane.messageCount = decoded.messageCount
     lane.badRecordCount = decoded.badRecordCount
     lane.sizeBytes = decoded.sizeBytes
@@ -436,7 +371,7 @@ export class ThreadDecoding implements Decoding {
     return badLimits.allow(tally)
   }
 
-  private judge(part: Part, { offset, reason }: DecodedTask['bad'][number]): void {
+  private judge(part: ChunkPart, { offset, reason }: DecodedTask['bad'][number]): void {
     const { config, runtime } = this.context
     const bad = { topicPartition: part.topicPartition, offset, reason }
     if (rejectRecord(config, bad, false) === 'skip') return
@@ -447,7 +382,7 @@ export class ThreadDecoding implements Decoding {
   }
 
   /** The record as Kafka gave it, unpacked once more. */
-  private find({ batches, topicPartition }: Part, offset: bigint): { slab: RecordSlab; index: number } {
+  private find({ batches, topicPartition }: ChunkPart, offset: bigint): { slab: RecordSlab; index: number } {
     const { topic, partition } = topicPartition
     this.slab ??= new RecordSlab(new BlockDecoder())
     const { slab } = this
@@ -483,7 +418,7 @@ const NOTHING_DECODED = {
 }
 
 /** Batches that are too large for a slot go in a buffer of their own; the slot is taken by them all the same. */
-function fillTask(part: Part, slot: number, memory: SharedArrayBuffer): DecodeTask {
+function fillTask(part: ChunkPart, slot: number, memory: SharedArrayBuffer): DecodeTask {
   const { topicPartition, fromOffset, nextOffset, messagesMax, batches, sizeBytes } = part
   const own = sizeBytes > memory.byteLength ? new ArrayBuffer(sizeBytes) : null
   const into = new Uint8Array(own ?? memory)

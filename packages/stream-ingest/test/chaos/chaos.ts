@@ -158,6 +158,7 @@ export class Chaos {
       checkpointInterval: 10,
       compression: 'snappy',
       fetchMaxPartitionBytes: 1_048_576,
+      workers: 0,
     }
     const writer = await this.#start('final', plan)
     const end = await this.#endByItself(writer)

@@ -50,6 +50,8 @@ export interface WriterPlan {
   readonly checkpointInterval: number
   readonly compression: ParquetCodec
   readonly fetchMaxPartitionBytes: number
+  /** Zero and one: the main thread decodes. */
+  readonly workers: number
 }
 
 /** `crash`: SIGKILL and a new start; `freeze`: SIGSTOP for `forMs`. */
@@ -191,5 +193,6 @@ function planWriter(fate: Fate, random: SeededRandom): WriterPlan {
     checkpointInterval: random.between(1, 5),
     compression: random.choose(['snappy', 'zstd', 'gzip', 'lz4_raw', 'none']),
     fetchMaxPartitionBytes: random.choose([1024, 16_384, 1_048_576]),
+    workers: random.choose([0, 2]),
   }
 }

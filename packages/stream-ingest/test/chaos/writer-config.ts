@@ -31,5 +31,6 @@ processing:
   batch_size: ${plan.batchSize}
   batch_timeout_ms: ${plan.batchTimeoutMs}
   compression_type: ${plan.compression}
+  workers: ${plan.workers}
 `
 }

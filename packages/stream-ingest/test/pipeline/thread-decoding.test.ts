@@ -4,8 +4,8 @@ import { checkTable, loadSnapshot, MemoryObjectStore, scanTable } from '@stream-
 import fc from 'fast-check'
 import { IngestConfig } from '../../src/config/config.ts'
 import { type IngestEvents, subscribe } from '../../src/observe/event.ts'
+import { PART_MAX_BYTES } from '../../src/pipeline/chunk-queue.ts'
 import { type ProcessingResult, StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
-import { TASK_MAX_BYTES } from '../../src/pipeline/thread-decoding.ts'
 import type { DecodeThread } from '../../src/pipeline/thread-pool.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 import { LocalThread } from './local-thread.ts'
@@ -65,7 +65,7 @@ class World {
       const processor = new StreamIngestProcessor(configOf(settings), {
         runtime: this.runtime,
         createStore: () => store,
-        createSource: () => this.kafka.createSource({ topics: ['t'], maxPartitionBytes: 3 * TASK_MAX_BYTES }),
+        createSource: () => this.kafka.createSource({ topics: ['t'], maxPartitionBytes: 3 * PART_MAX_BYTES }),
         threads,
       })
       const result = await processor.processStream({ untilLatest: true })
@@ -243,7 +243,7 @@ suite('decoding on threads', () => {
 
   test('a batch that is larger than a task goes alone', async () => {
     const world = new World(1)
-    const value = `{"id":1,"kind":"${'é'.repeat(TASK_MAX_BYTES)}"}`
+    const value = `{"id":1,"kind":"${'é'.repeat(PART_MAX_BYTES)}"}`
     world.kafka.produce('t', 0, [{ value }, { value: '{"id":2}' }])
     world.kafka.produce('t', 0, [{ value: '{"id":3}' }])
     const { rows } = await world.run({ processing: '{}' }, localThreads(2))
@@ -251,7 +251,7 @@ suite('decoding on threads', () => {
       rows.map(({ id }) => id),
       [1n, 2n, 3n],
     )
-    assert.equal(rows[0]!.kind, 'é'.repeat(TASK_MAX_BYTES))
+    assert.equal(rows[0]!.kind, 'é'.repeat(PART_MAX_BYTES))
   })
 
   test('a damaged batch ends the run after what comes before it', async () => {
