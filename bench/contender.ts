@@ -38,6 +38,9 @@ export interface LaunchSettings {
   readonly under: readonly string[]
 }
 
+/** Where the measured programs of ours are, built. */
+export const PROGRAMS: string = fileURLToPath(new URL('../.cache/bench', import.meta.url))
+
 /** Drains the topic into a table of its own. */
 export function ingestCommand(
   topic: Topic,
@@ -52,7 +55,7 @@ export function ingestCommand(
     columns: topic.columns,
     lake: `bench/${topic.topic}/${place}`,
   }
-  return ourCommand('ingest.ts', bench, launch)
+  return ourCommand('ingest', bench, launch)
 }
 
 /** @param workers of the row with threads */
@@ -78,7 +81,7 @@ export function createContenders(
       name: 'fetch',
       title: 'ours: topic only fetched',
       command: (dataset, run) =>
-        ourCommand('fetch.ts', benchSettings(dataset, settings, `fetch-${run}`), {
+        ourCommand('fetch', benchSettings(dataset, settings, `fetch-${run}`), {
           nodeOptions: [],
           under: [],
         }),
@@ -158,8 +161,8 @@ function benchSettings(topic: Topic, settings: WriteSettings, lake: string): Ben
   return { ...settings, kafka: topic.kafka, topic: topic.topic, columns: topic.columns, lake }
 }
 
-function ourCommand(script: string, settings: BenchSettings, launch: LaunchSettings): ProgramCommand {
-  const path = fileURLToPath(new URL(script, import.meta.url))
+function ourCommand(program: string, settings: BenchSettings, launch: LaunchSettings): ProgramCommand {
+  const path = join(PROGRAMS, `${program}.mjs`)
   const node = [process.execPath, ...launch.nodeOptions, path, JSON.stringify(settings)]
   const [command, ...args] = [...launch.under, ...node]
   return { command: command as string, args }

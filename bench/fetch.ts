@@ -5,14 +5,9 @@
  * @module
  */
 import { systemRuntime } from 'stream-ingest'
+import { createKafkaSource } from '../packages/stream-ingest/src/kafka/kafka-source.ts'
 import { type BenchSettings, benchConfig } from './config.ts'
 import { WorkClock } from './work-clock.ts'
-
-// Not a public door, and built as the rest is: only its type is the source's.
-const KAFKA_SOURCE = new URL('../packages/stream-ingest/dist/kafka/kafka-source.js', import.meta.url)
-const { createKafkaSource } = (await import(
-  KAFKA_SOURCE.href
-)) as typeof import('../packages/stream-ingest/src/kafka/kafka-source.ts')
 
 const READ_MAX_BYTES = 64 * 1024 * 1024
 const READ_WAIT_MS_MAX = 1000

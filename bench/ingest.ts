@@ -1,6 +1,6 @@
 /**
  * A measured process: drains a topic into a table and prints its figures as one JSON line. Started by `bench/run.ts`,
- * with the package as it is published: built.
+ * bundled as the command line is.
  *
  * The stages that run without waiting (decoding, encoding) are measured by the main thread's CPU clock in place of the
  * wall clock, so that other processes on the machine do not count.

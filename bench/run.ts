@@ -8,11 +8,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { constants, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildInstalled } from '../scripts/bundle.ts'
 import { KafkaProducer } from '../scripts/kafka-producer.ts'
-import { runToSuccess } from '../scripts/stack/installation.ts'
 import { removeFolderWhenKilled } from '../scripts/stack/managed-process.ts'
 import { type Comparison, compare } from './comparison.ts'
-import { type Contender, createContenders, type WriteSettings } from './contender.ts'
+import { type Contender, createContenders, PROGRAMS, type WriteSettings } from './contender.ts'
 import { createDataset, type FillTopicOptions, fillTopic } from './dataset.ts'
 import { formatNumber } from './figure.ts'
 import { type GrowthFigures, growthTable, measureGrowth } from './growth.ts'
@@ -24,7 +24,6 @@ import { userEvents } from './shapes/user-events.ts'
 import { renderTable, type Table } from './table.ts'
 import { type TargetResult, targetResults, targetTable } from './target.ts'
 
-const PACKAGE = fileURLToPath(new URL('../packages/stream-ingest', import.meta.url))
 const PARTITIONS = 4
 const SEED = 1
 const EXIT_USAGE = 64
@@ -66,8 +65,9 @@ class Bench {
   }
 
   async run(): Promise<BenchFigures> {
-    progressed('building the packages: what is measured is what is published')
-    await runToSuccess('tsc', ['-b', PACKAGE])
+    progressed('building: what is measured is bundled as the command line is')
+    const entries = { ingest: benchPath('ingest.ts'), fetch: benchPath('fetch.ts') }
+    await buildInstalled(entries, PROGRAMS)
     const { peers: names, shapes, memoryCounts, growth } = this.#options
     if (names.length > 0) progressed(`installing ${names.join(', ')}, if they are not there`)
     const { peers, unavailable } = await installPeers(names)
@@ -143,6 +143,10 @@ class Bench {
   #print(text: string): void {
     process.stdout.write(`${text}\n`)
   }
+}
+
+function benchPath(program: string): string {
+  return fileURLToPath(new URL(program, import.meta.url))
 }
 
 function describeMachine(peerVersions: readonly string[]): Machine {

@@ -5,31 +5,12 @@
  *
  * @module
  */
-import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
-import { bundleOptions, ROOT } from './bundle.ts'
+import { buildInstalled, ROOT } from './bundle.ts'
 
 const PACKAGE = join(ROOT, 'packages/stream-ingest')
 const { values } = parseArgs({
   options: { out: { type: 'string', default: join(PACKAGE, 'dist/cli-bundle') } },
 })
-const out = resolve(values.out)
-
-await rm(out, { recursive: true, force: true })
-const options = bundleOptions()
-await build({
-  ...options,
-  entryPoints: {
-    main: join(PACKAGE, 'src/cli/main.ts'),
-    // Started as a thread by whichever module has `thread-pool.ts`.
-    'decode-thread': join(PACKAGE, 'src/pipeline/decode-thread.ts'),
-  },
-  outdir: out,
-  // Each verb loads what it needs.
-  splitting: true,
-  outExtension: { '.js': '.mjs' },
-  // Optional companions, which are used where they are installed.
-  external: [...(options.external ?? []), '@opentelemetry/api', 'aws-msk-iam-sasl-signer-js'],
-})
+await buildInstalled({ main: join(PACKAGE, 'src/cli/main.ts') }, resolve(values.out))

@@ -1,7 +1,8 @@
 /**
- * `npm run build:lambda [-- --out DIR] [--config FILE] [--no-timing]`: the Lambda function as one ES module, `index.mjs` with
- * its source map, its decoding thread beside it, and a zip of both that runs as it is: handler `index.handler`, runtime `nodejs24.x`. A configuration lies
- * beside it as `stream-ingest.yaml`: INGEST_CONFIG names it so. Prints sizes and the time that its import takes.
+ * `npm run build:lambda [-- --out DIR] [--config FILE] [--no-timing]`: the Lambda function as one ES module, `index.mjs`,
+ * another for threads that decode, their source maps, and a zip that runs as it is: handler `index.handler`, runtime
+ * `nodejs24.x`. A configuration lies beside them as `stream-ingest.yaml`: INGEST_CONFIG names it so. Prints sizes and the time
+ * that the function's import takes.
  *
  * The AWS SDK is in it: a function's start is faster so, and its version is the one that was tested.
  *
@@ -14,11 +15,9 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { type Zippable, zipSync } from 'fflate'
-import { bundleOptions, ROOT } from './bundle.ts'
+import { bundleOptions, DECODE_THREAD, ROOT } from './bundle.ts'
 
 const ENTRY = join(ROOT, 'packages/stream-ingest/src/lambda/main.ts')
-/** For a function with `processing.workers`: started from the file beside the function's. */
-const THREAD = join(ROOT, 'packages/stream-ingest/src/pipeline/decode-thread.ts')
 /** Zip entries have a date; one that stays makes the same input the same zip. */
 const ZIP_DATE = new Date(1_980, 0, 2)
 const IMPORTS_TIMED = 5
@@ -37,7 +36,8 @@ const bundle = join(out, 'index.mjs')
 const files: Zippable = {}
 for (const [name, entry] of [
   ['index.mjs', ENTRY],
-  ['decode-thread.mjs', THREAD],
+  // For a function with `processing.workers`.
+  ['decode-thread.mjs', DECODE_THREAD],
 ] as const) {
   await build({ ...bundleOptions(), entryPoints: [entry], outfile: join(out, name), minify: true })
   files[name] = [await readFile(join(out, name)), { level: 9, mtime: ZIP_DATE }]

@@ -58,7 +58,7 @@ test('the bench measures every shape, each contender reads every message, and al
     assert.equal(messageCount, COUNT)
     assert.deepEqual(
       contenders.map(({ name, messagesRead }) => [name, messagesRead]),
-      ['ingest', 'fetch', 'java'].map(name => [name, [COUNT]]),
+      ['ingest', 'threads', 'fetch', 'java'].map(name => [name, [COUNT]]),
     )
     for (const contender of contenders) {
       for (const name of ['messagesPerSecond', 'cpuUs', 'userUs', 'startCpuMs', 'peakRssMiB'])
