@@ -57,7 +57,7 @@ export function stageTable({ title, stages }: Comparison): Table {
       us('decode (decompress, scan, route), main thread', stages.decodeUs),
       us('encode (gather, Parquet, statistics), main thread', stages.encodeUs),
       us('fetch, upload, commit: the rest of the main thread', stages.mainThreadRestUs),
-      us('other threads (garbage, compilation, workers)', stages.otherThreadsUs),
+      us('other threads (garbage, compilation)', stages.otherThreadsUs),
       us('for comparison: a process that only fetches, without its start', stages.fetchUs),
       us('decode + encode with its other threads', stages.decodeAndEncodeUs),
     ],

@@ -59,6 +59,11 @@ export abstract class ColumnBuilder {
     this.length++
   }
 
+  protected pushValidRun(count: number): void {
+    if (this.validity === null) this.length += count
+    else for (let i = 0; i < count; i++) this.pushValid()
+  }
+
   protected pushNull(): void {
     if (this.validity === null) {
       this.validity = new Uint8Array(Math.max(INITIAL_ROWS, this.length * 2) >> 3)
@@ -183,6 +188,14 @@ export class NumberBuilder extends ColumnBuilder {
     this.pushValid()
   }
 
+  /** The same value for `count` rows. */
+  appendRepeated(value: number, count: number): void {
+    const end = this.length + count
+    while (end > this.values.length) this.grow()
+    this.values.fill(value, this.length, end)
+    this.pushValidRun(count)
+  }
+
   /** The value of a row that is not null. */
   at(index: number): number {
     return this.values[index]!
@@ -235,6 +248,23 @@ export class Int64Builder extends ColumnBuilder {
   /** @param value an integer between ±(2^53 − 1) */
   appendNumber(value: number): void {
     this.appendHalves(value | 0, Math.floor(value / 0x1_0000_0000))
+  }
+
+  /**
+   * `base` and each of `deltas[from … to)` together, a row each.
+   *
+   * @param base an integer between 0 and 2^53 − 2^31, so that the sums are exact
+   */
+  appendSums(base: number, deltas: Int32Array, from: number, to: number): void {
+    while (this.length + to - from > this.values.length) this.grow()
+    const { halves } = this
+    let at = this.length * 2
+    for (let i = from; i < to; i++) {
+      const value = base + deltas[i]!
+      halves[at++] = value | 0
+      halves[at++] = Math.floor(value / 0x1_0000_0000)
+    }
+    this.pushValidRun(to - from)
   }
 
   /** @param low bits 0–31 as an int32; @param high bits 32–63 as an int32 */
@@ -416,6 +446,24 @@ export class BinaryBuilder extends ColumnBuilder {
     if (size < 48) for (let i = start, to = this.dataEnd; i < end; i++) this.data[to++] = source[i]!
     else this.data.set(source.subarray(start, end), this.dataEnd)
     this.appendWritten(this.dataEnd + size)
+  }
+
+  /** The same value for `count` rows. */
+  appendRepeated(bytes: Uint8Array, count: number): void {
+    const size = bytes.length
+    this.ensure(size * count)
+    while (this.length + count + 1 > this.offsets.length) this.offsets = grownOffsets(this.offsets)
+    const { data, offsets, length } = this
+    const start = this.dataEnd
+    const end = start + size * count
+    if (count > 0) data.set(bytes, start)
+    // Twice as much each time: few calls, however many rows.
+    for (let filled = start + size; filled < end; filled += Math.min(filled - start, end - filled)) {
+      data.copyWithin(filled, start, start + Math.min(filled - start, end - filled))
+    }
+    for (let i = 1; i <= count; i++) offsets[length + i] = start + size * i
+    this.dataEnd = end
+    this.pushValidRun(count)
   }
 
   appendString(text: string): void {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BooleanBuilder, columnValue, DecimalBuilder } from '../../src/column/index.ts'
+import fc from 'fast-check'
+import {
+  BinaryBuilder,
+  BooleanBuilder,
+  columnValue,
+  DecimalBuilder,
+  Int64Builder,
+  NumberBuilder,
+} from '../../src/column/index.ts'
 import { decimal, primitive } from '../../src/schema.ts'
 
 test('a decimal appended as number, words or bigint is the same 128 bits', () => {
@@ -50,4 +58,37 @@ test('rows can be read back while the builder fills, across its growth', () => {
       assert.equal(decimals.at(row), BigInt(-row))
     }
   }
+})
+
+test('rows written in one go are those written one by one, nulls around them or not', () => {
+  const runs = fc.array(
+    fc.record({ count: fc.nat(3_000), isNullAfter: fc.boolean(), base: fc.maxSafeNat(), text: fc.string() }),
+    { maxLength: 5 },
+  )
+  fc.assert(
+    fc.property(runs, given => {
+      const pairs = [
+        [new NumberBuilder(primitive('integer')), new NumberBuilder(primitive('integer'))],
+        [new Int64Builder(primitive('long')), new Int64Builder(primitive('long'))],
+        [new BinaryBuilder(primitive('string')), new BinaryBuilder(primitive('string'))],
+      ] as const
+      const [[number, numberByOne], [long, longByOne], [text, textByOne]] = pairs
+      for (const { count, isNullAfter, base: any, text: value } of given) {
+        const base = Math.min(any, Number.MAX_SAFE_INTEGER - 2 ** 31)
+        const deltas = Int32Array.from({ length: count + 2 }, (_, i) => i * 7)
+        const bytes = new TextEncoder().encode(value)
+        number.appendRepeated(count, count)
+        long.appendSums(base, deltas, 1, count + 1)
+        text.appendRepeated(bytes, count)
+        for (let i = 0; i < count; i++) {
+          numberByOne.append(count)
+          longByOne.append(BigInt(base) + BigInt(deltas[i + 1]!))
+          textByOne.append(bytes)
+        }
+        if (isNullAfter) for (const builder of pairs.flat()) builder.appendNull()
+      }
+      for (const [together, byOne] of pairs) assert.deepEqual(together.finish(), byOne.finish())
+    }),
+    { numRuns: 100 },
+  )
 })

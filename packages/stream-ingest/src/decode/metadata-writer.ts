@@ -25,6 +25,28 @@ const MICROS_PER_MS = 1_000
 /** Kafka's offset deltas within a batch are 32 bits, so a base below this leaves the sum exact. */
 const EXACT_BASE_MAX = Number.MAX_SAFE_INTEGER - 0x8000_0000
 
+/** Writes the values of records that were all found good, one behind the other. */
+export interface RunWriter {
+  appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): void
+}
+
+/** For metadata that are the same all over a batch, or count up; null for other. */
+export function createRunWriter(metadata: KafkaMetadataField, builder: ColumnBuilder): RunWriter | null {
+  switch (metadata) {
+    case 'topic':
+      assert(builder instanceof BinaryBuilder)
+      return new TopicWriter(builder)
+    case 'partition':
+      assert(builder instanceof NumberBuilder)
+      return new PartitionWriter(builder)
+    case 'offset':
+      assert(builder instanceof Int64Builder)
+      return new OffsetWriter(builder)
+    default:
+      return null
+  }
+}
+
 export function createMetadataWriter(
   metadata: KafkaMetadataField,
   column: string,
@@ -52,7 +74,7 @@ export function createMetadataWriter(
   }
 }
 
-class TopicWriter implements ColumnWriter {
+class TopicWriter implements ColumnWriter, RunWriter {
   private readonly builder: BinaryBuilder
   private topic = ''
   private topicBytes: Uint8Array = new Uint8Array(0)
@@ -61,17 +83,21 @@ class TopicWriter implements ColumnWriter {
     this.builder = builder
   }
 
-  append(_view: RecordView, _index: number, { topic }: RecordOrigin): null {
+  append(view: RecordView, index: number, origin: RecordOrigin): null {
+    this.appendRun(view, index, index + 1, origin)
+    return null
+  }
+
+  appendRun(_view: RecordView, from: number, to: number, { topic }: RecordOrigin): void {
     if (topic !== this.topic) {
       this.topic = topic
       this.topicBytes = new TextEncoder().encode(topic)
     }
-    this.builder.append(this.topicBytes)
-    return null
+    this.builder.appendRepeated(this.topicBytes, to - from)
   }
 }
 
-class PartitionWriter implements ColumnWriter {
+class PartitionWriter implements ColumnWriter, RunWriter {
   private readonly builder: NumberBuilder
 
   constructor(builder: NumberBuilder) {
@@ -82,26 +108,27 @@ class PartitionWriter implements ColumnWriter {
     this.builder.append(partition)
     return null
   }
+
+  appendRun(_view: RecordView, from: number, to: number, { partition }: RecordOrigin): void {
+    this.builder.appendRepeated(partition, to - from)
+  }
 }
 
-class OffsetWriter implements ColumnWriter {
+class OffsetWriter implements ColumnWriter, RunWriter {
   private readonly builder: Int64Builder
-  private baseOffset = 0n
-  private base = 0
 
   constructor(builder: Int64Builder) {
     this.builder = builder
   }
 
   append(view: RecordView, index: number): null {
-    if (view.baseOffset !== this.baseOffset) {
-      this.baseOffset = view.baseOffset
-      this.base = Number(view.baseOffset)
-    }
-    const delta = view.offsetDelta[index]!
-    if (this.base <= EXACT_BASE_MAX) this.builder.appendNumber(this.base + delta)
-    else this.builder.append(view.baseOffset + BigInt(delta))
+    this.appendRun(view, index, index + 1)
     return null
+  }
+
+  appendRun({ baseOffset, offsetDelta }: RecordView, from: number, to: number): void {
+    if (baseOffset <= EXACT_BASE_MAX) this.builder.appendSums(Number(baseOffset), offsetDelta, from, to)
+    else for (let i = from; i < to; i++) this.builder.append(baseOffset + BigInt(offsetDelta[i]!))
   }
 }
 

@@ -25,7 +25,7 @@ import { type BadRecordReason, type Decoder, type RecordOutcome, UNKNOWN_FIELD }
 import { UnitOfInstant } from './derived-value.ts'
 import { createJsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
-import { createMetadataWriter } from './metadata-writer.ts'
+import { createMetadataWriter, createRunWriter, type RunWriter } from './metadata-writer.ts'
 import type { RecordOrigin, RecordView } from './record-view.ts'
 import { namesNotOfPayload, payloadPath } from './schema-inference.ts'
 
@@ -39,6 +39,11 @@ export class RecordWriter {
   private readonly decoder: Decoder
   /** Columns that are not decoded from the payload; derived ones last, for they may read the others. */
   private readonly writers: readonly ColumnWriter[]
+  /** Columns whose values are known without looking at a record: written for many rows at once. */
+  private readonly runWriters: readonly RunWriter[]
+  /** Records `[runStart, runEnd)` of the view are rows that those columns lack. */
+  private runStart = 0
+  private runEnd = 0
   /** Values of the payload that no column holds but a derived one needs. One row at most. */
   private readonly hidden: readonly ColumnBuilder[]
   private readonly notesUnknown: boolean
@@ -59,6 +64,7 @@ export class RecordWriter {
       ...(this.notesUnknown ? { leftOut } : {}),
     })
     this.writers = plan.writers
+    this.runWriters = plan.runWriters
     this.hidden = plan.hidden
   }
 
@@ -66,7 +72,8 @@ export class RecordWriter {
    * Appends record `index` as the batch's next row. A null value makes a row of key and metadata where the columns of
    * the payload may be null.
    *
-   * Where the record does not fit, or all is well but for an unknown field, the batch is as it was.
+   * Where the record does not fit, or all is well but for an unknown field, the batch is as it was. Before another batch of
+   * records is begun, or anybody reads the columns, {@link endRun} must be called.
    */
   append(view: RecordView, index: number, origin: RecordOrigin): RecordOutcome {
     return this.appendRecord(view, index, origin, this.notesUnknown)
@@ -75,6 +82,14 @@ export class RecordWriter {
   /** {@link append}, without the fields that no column takes. */
   appendKnown(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null {
     return this.appendRecord(view, index, origin, false) as BadRecordReason | null
+  }
+
+  /** Completes the rows that were appended from this view. */
+  endRun(view: RecordView, origin: RecordOrigin): void {
+    const { runWriters, runStart, runEnd } = this
+    this.runStart = runEnd
+    if (runStart === runEnd) return
+    for (let i = 0; i < runWriters.length; i++) runWriters[i]!.appendRun(view, runStart, runEnd, origin)
   }
 
   private appendRecord(
@@ -92,15 +107,25 @@ export class RecordWriter {
       bad = writers[i]!.append(view, index, origin)
     }
     if (bad !== null) {
-      batch.rollBackRow()
+      this.rollBack(view, origin)
       return bad
     }
     if (notesUnknown && start >= 0 && (this.decoder.metUnknownField || this.hasUnknownInput)) {
-      batch.rollBackRow()
+      this.rollBack(view, origin)
       return UNKNOWN_FIELD
     }
+    if (index !== this.runEnd) {
+      this.endRun(view, origin)
+      this.runStart = index
+    }
+    this.runEnd = index + 1
     batch.endRow()
     return null
+  }
+
+  private rollBack(view: RecordView, origin: RecordOrigin): void {
+    this.endRun(view, origin)
+    this.batch.rollBackRow()
   }
 }
 
@@ -118,11 +143,12 @@ interface ColumnsPlan {
   readonly fields: DecodeField[]
   readonly builders: ColumnBuilder[]
   readonly writers: ColumnWriter[]
+  readonly runWriters: RunWriter[]
   readonly hidden: ColumnBuilder[]
 }
 
 function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number): ColumnsPlan {
-  const plan: ColumnsPlan = { fields: [], builders: [], writers: [], hidden: [] }
+  const plan: ColumnsPlan = { fields: [], builders: [], writers: [], runWriters: [], hidden: [] }
   const last: ColumnWriter[] = []
   for (const [index, column] of layout.columns.entries()) {
     const builder = batch.columns[index]!
@@ -146,9 +172,13 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
         }
         break
       }
-      case 'kafka':
-        plan.writers.push(createMetadataWriter(source.field, column.field.name, builder))
+      case 'kafka': {
+        // The router reads the columns of the partition row by row.
+        const run = column.isPartition ? null : createRunWriter(source.field, builder)
+        if (run === null) plan.writers.push(createMetadataWriter(source.field, column.field.name, builder))
+        else plan.runWriters.push(run)
         break
+      }
     }
     if (column.isPartition) addPartitionCheck(column, builder, last)
   }

@@ -192,6 +192,7 @@ export class Epoch {
       }
       index++
     }
+    rows.endRun(slab, topicPartition)
     if (index > queue.index) {
       const nextOffset = slab.offsetAt(index - 1) + 1n
       this.advance(topicPartition, queue.position, nextOffset, nowMs)

@@ -81,6 +81,11 @@ export class MergingRows {
     return this.appendEvolved(view, index, origin, inference.layout, inference.widened)
   }
 
+  /** Completes the rows that were appended from this view: before another one, and before anybody reads them. */
+  endRun(view: RecordView, origin: RecordOrigin): void {
+    this.writer.endRun(view, origin)
+  }
+
   /** Takes all rows; what goes on goes on under the layout that there is now. */
   finish(): TakenRows {
     const { settled, currentLayout } = this

@@ -13,7 +13,11 @@ import {
   structOf,
 } from './decode-harness.ts'
 
-const RUNS = 400
+/** Random documents in all; `FUZZ_DOCUMENTS=1000000` for a night. */
+const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 10_000)
+/** Sum of the shares that the tests below take, in multiples of `RUNS`. */
+const SHARES = 23
+const RUNS = Math.ceil(DOCUMENTS / SHARES)
 
 /** JSON with free spaces, escapes, duplicate keys and numbers in all their spellings. */
 const jsonText: fc.Arbitrary<string> = fc.letrec<{ value: string; container: string }>(tie => {

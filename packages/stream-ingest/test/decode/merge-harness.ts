@@ -28,7 +28,10 @@ export class MergeHarness {
   append(payload: string | null): BadRecordReason | null {
     const value = payload === null ? null : Buffer.from(payload)
     readRecords(encodeRecordBatch([{ value, timestampMs: 0 }], { baseOffset: 0n }), this.slab, 'events', 3)
-    return this.rows.append(this.slab, 0, { topic: 'events', partition: 3 })
+    const origin = { topic: 'events', partition: 3 }
+    const bad = this.rows.append(this.slab, 0, origin)
+    this.rows.endRun(this.slab, origin)
+    return bad
   }
 
   get schema(): StructType {
