@@ -9,9 +9,9 @@
  */
 import assert from 'node:assert/strict'
 import type { ArrayType, DataType, DecimalType, MapType, PrimitiveType, StructType } from '../schema.ts'
+import { BinaryBuilder } from './binary-builder.ts'
 import { type Column, type ColumnBatch, columnKindOf } from './column.ts'
 import {
-  BinaryBuilder,
   BooleanBuilder,
   ColumnBuilder,
   DecimalBuilder,
@@ -23,10 +23,9 @@ import {
 } from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
+export { BinaryBuilder, COLUMN_DATA_MAX_BYTES } from './binary-builder.ts'
 export {
-  BinaryBuilder,
   BooleanBuilder,
-  COLUMN_DATA_MAX_BYTES,
   ColumnBuilder,
   DecimalBuilder,
   Int64Builder,

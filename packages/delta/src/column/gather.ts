@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import { Arena, type ArenaArray, type ArenaArrayType } from './arena.ts'
+import { COLUMN_DATA_MAX_BYTES } from './binary-builder.ts'
 import { countUnsetBits, isBitSet, sliceBits } from './bitmap.ts'
 import type { BinaryColumn, Column, ColumnBatch, ListColumn, MapColumn } from './column.ts'
-import { COLUMN_DATA_MAX_BYTES } from './primitive-builder.ts'
 
 /** Row numbers of a column; each may occur any number of times. */
 export type RowIndices = Int32Array | Uint32Array

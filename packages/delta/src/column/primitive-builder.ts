@@ -1,5 +1,5 @@
 /**
- * Builders of columns without children: validity, and the values of one type.
+ * Builders of columns without children, each value as wide as the other: validity, and the values of one type.
  *
  * @module
  */
@@ -18,9 +18,6 @@ export const INITIAL_ROWS = 1024
 export function nextCapacity(rows: number): number {
   return Math.max(INITIAL_ROWS, rows + (rows >> 3))
 }
-
-/** 32-bit offsets: a string or binary column holds at most this much before the batch must be cut. */
-export const COLUMN_DATA_MAX_BYTES: number = 2 ** 31 - 1
 
 export abstract class ColumnBuilder {
   abstract readonly type: DataType
@@ -395,125 +392,8 @@ export class DecimalBuilder extends ColumnBuilder {
   }
 }
 
-/** `string` (the caller has checked the UTF-8) and `binary`. */
-export class BinaryBuilder extends ColumnBuilder {
-  readonly type: PrimitiveType
-  private offsets: Int32Array = new Int32Array(INITIAL_ROWS + 1)
-  /** The bytes of all rows; a scanner may write behind `dataEnd` itself after `ensure`, then call `appendWritten`. */
-  data: Uint8Array = new Uint8Array(INITIAL_ROWS * 16)
-  dataEnd = 0
-  private readonly spareOffsets = new SpareBuffer<Int32Array>(Int32Array)
-  private readonly spareData = new SpareBuffer<Uint8Array>(Uint8Array)
-
-  constructor(type: PrimitiveType) {
-    super()
-    assert(columnKindOf(type) === 'binary')
-    this.type = type
-  }
-
-  get sizeBytes(): number {
-    return this.dataEnd + (this.length + 1) * 4 + this.validitySizeBytes
-  }
-
-  /** Room for `sizeBytes` more in `data`. */
-  ensure(sizeBytes: number): void {
-    const needed = this.dataEnd + sizeBytes
-    if (needed <= this.data.length) return
-    assert(
-      needed <= COLUMN_DATA_MAX_BYTES,
-      'a column outgrew its 32-bit offsets: the batch must be cut earlier',
-    )
-    let capacity = this.data.length * 2
-    while (capacity < needed) capacity *= 2
-    this.data = grown(this.data, Math.min(capacity, COLUMN_DATA_MAX_BYTES))
-  }
-
-  /** Ends the row with what was written to `data` from `dataEnd` up to `end`. */
-  appendWritten(end: number): void {
-    this.dataEnd = end
-    this.closeRow()
-    this.pushValid()
-  }
-
-  append(bytes: Uint8Array): void {
-    this.appendRange(bytes, 0, bytes.length)
-  }
-
-  appendRange(source: Uint8Array, start: number, end: number): void {
-    const size = end - start
-    this.ensure(size)
-    // Short values are common, and for those a loop beats the call into `set`.
-    if (size < 48) for (let i = start, to = this.dataEnd; i < end; i++) this.data[to++] = source[i]!
-    else this.data.set(source.subarray(start, end), this.dataEnd)
-    this.appendWritten(this.dataEnd + size)
-  }
-
-  /** The same value for `count` rows. */
-  appendRepeated(bytes: Uint8Array, count: number): void {
-    const size = bytes.length
-    this.ensure(size * count)
-    while (this.length + count + 1 > this.offsets.length) this.offsets = grownOffsets(this.offsets)
-    const { data, offsets, length } = this
-    const start = this.dataEnd
-    const end = start + size * count
-    if (count > 0) data.set(bytes, start)
-    // Twice as much each time: few calls, however many rows.
-    for (let filled = start + size; filled < end; filled += Math.min(filled - start, end - filled)) {
-      data.copyWithin(filled, start, start + Math.min(filled - start, end - filled))
-    }
-    for (let i = 1; i <= count; i++) offsets[length + i] = start + size * i
-    this.dataEnd = end
-    this.pushValidRun(count)
-  }
-
-  appendString(text: string): void {
-    this.ensure(text.length * 3)
-    const { written } = utf8Encoder.encodeInto(text, this.data.subarray(this.dataEnd))
-    this.appendWritten(this.dataEnd + written)
-  }
-
-  startOf(index: number): number {
-    return this.offsets[index]!
-  }
-
-  endOf(index: number): number {
-    return this.offsets[index + 1]!
-  }
-
-  appendNull(): void {
-    this.closeRow()
-    this.pushNull()
-  }
-
-  truncate(length: number): void {
-    this.truncateValidity(length)
-    this.dataEnd = this.offsets[length]!
-  }
-
-  finish(): Column {
-    const offsets = this.offsets.subarray(0, this.length + 1)
-    const data = this.data.subarray(0, this.dataEnd)
-    this.offsets = this.spareOffsets.take(nextCapacity(this.length) + 1)
-    this.data = this.spareData.take(Math.min(COLUMN_DATA_MAX_BYTES, nextCapacity(this.dataEnd)))
-    this.dataEnd = 0
-    return { kind: 'binary', type: this.type, offsets, data, ...this.takeValidity() }
-  }
-
-  recycle(column: Column): void {
-    if (column.kind !== 'binary') return
-    this.spareOffsets.give(column.offsets)
-    this.spareData.give(column.data)
-  }
-
-  private closeRow(): void {
-    if (this.length + 1 === this.offsets.length) this.offsets = grownOffsets(this.offsets)
-    this.offsets[this.length + 1] = this.dataEnd
-  }
-}
-
-const utf8Encoder = new TextEncoder()
-
-function grown(bytes: Uint8Array, capacity: number): Uint8Array {
+/** The bytes with room for as many as `capacity`. */
+export function grown(bytes: Uint8Array, capacity: number): Uint8Array {
   const larger = new Uint8Array(capacity)
   larger.set(bytes)
   return larger

@@ -64,7 +64,7 @@ export class DecodeLanes {
       case 'decode':
         return found.decode(asks)
       case 'cut':
-        return found.cut(asks.cut)
+        return found.cut(asks)
       case 'encode': {
         const step = found.encode(asks)
         if (step.file !== null) transfer.push(step.file.bytes.buffer as ArrayBuffer)
@@ -158,8 +158,9 @@ class Lane {
     }
   }
 
-  cut(number: number): LaneCut {
+  cut({ cut: number, rules }: ThreadRequests['cut']['asks']): LaneCut {
     const cut = this.epoch.cut()
+    this.current = { ...this.current, rules }
     assert(cut.schemaChanges.length === 0, 'columns are not added here')
     this.taken.set(number, { cut, rows: rowsOfCut(cut), files: null })
     return { counts: cut.counts, newestRecordMs: cut.newestRecordMs }
@@ -192,7 +193,7 @@ class Lane {
 
   private createEpoch(): Epoch {
     const { layout, rules } = this.current
-    const askRules = rules === null ? null : () => rules
+    const askRules = rules === null ? null : () => this.current.rules ?? rules
     // How many table partitions are too many is decided by those of all threads.
     return new Epoch(layout, this.settings.onNullValue, Number.POSITIVE_INFINITY, askRules)
   }

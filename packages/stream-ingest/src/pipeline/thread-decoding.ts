@@ -186,7 +186,10 @@ export class ThreadDecoding implements Decoding {
     if (this.needsInline) return null
     const number = ++this.cutCount
     const lanes = this.lanes.filter(lane => lane.messageCount > 0)
-    const taken = await Promise.all(lanes.map(({ thread, id }) => thread.request('cut', id, { cut: number })))
+    const { rules } = this.laneLayout()
+    const taken = await Promise.all(
+      lanes.map(({ thread, id }) => thread.request('cut', id, { cut: number, rules })),
+    )
     const counts = emptyCounts()
     let newestRecordMs: number | null = null
     for (const each of taken) {
@@ -219,8 +222,7 @@ export class ThreadDecoding implements Decoding {
 
   recycle(cut: EpochCut): void {
     const number = this.cutNumbers.get(cut)
-    // One that was decoded on the main thread.
-    if (number === undefined) return
+    assert(number !== undefined, 'the cut was made here')
     for (const { thread, id } of this.lanes) this.note(thread.request('release', id, { cut: number }))
   }
 

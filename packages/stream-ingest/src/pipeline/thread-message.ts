@@ -81,8 +81,11 @@ export type EncodedStep =
 export interface ThreadRequests {
   open: { readonly asks: LaneSettings & LaneLayout; readonly answers: null }
   decode: { readonly asks: DecodeTask; readonly answers: DecodedTask }
-  /** Takes what was decoded, under a number of the caller's. */
-  cut: { readonly asks: { readonly cut: number }; readonly answers: LaneCut }
+  /** Takes what was decoded, under a number of the caller's; goes on under these rules. */
+  cut: {
+    readonly asks: { readonly cut: number; readonly rules: LaneLayout['rules'] }
+    readonly answers: LaneCut
+  }
   /** The next file of a cut; the first one, where there is a plan. */
   encode: {
     readonly asks: { readonly cut: number; readonly plan: FilePlan | null }

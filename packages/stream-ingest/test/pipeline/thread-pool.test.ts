@@ -43,7 +43,7 @@ suite('threads of a process', () => {
     const pool = new ThreadPool(1)
     try {
       const [thread] = pool.threads
-      await assert.rejects(thread!.request('cut', 7, { cut: 1 }), /lane 7 is not open/)
+      await assert.rejects(thread!.request('cut', 7, { cut: 1, rules: null }), /lane 7 is not open/)
       await assert.rejects(thread!.request('release', 8, { cut: 1 }), /lane 8 is not open/)
     } finally {
       await pool.close()
