@@ -24,7 +24,10 @@ export interface DecodeThread {
 }
 
 /** Beside this file, in the same form: source, compiled or bundled. */
-const ENTRY = new URL(`./decode-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
+const FORM = extname(new URL(import.meta.url).pathname)
+const ENTRY = new URL(`./decode-thread${FORM}`, import.meta.url)
+/** Sources find sources, however the main thread was told to: a thread takes over its options, and no hooks. */
+const OPTIONS = FORM === '.ts' ? { execArgv: ['--conditions=source'] } : {}
 
 /** Is the program of the threads where it belongs? Not so where somebody has bundled this package without it. */
 export function canStartThreads(): boolean {
@@ -58,7 +61,7 @@ class WorkerThread implements DecodeThread {
   private laneCount = 0
 
   constructor(name: string) {
-    this.worker = new Worker(ENTRY, { name })
+    this.worker = new Worker(ENTRY, { name, ...OPTIONS })
     this.worker.unref()
     this.worker.on('message', (answer: ThreadAnswer) => this.settle(answer))
     this.worker.on('messageerror', error => this.fail(error))
