@@ -31,7 +31,7 @@ import {
 import { withTableCare } from './table-care.ts'
 import { publishTableOpened } from './table-event.ts'
 import { type TapOptions, type TappedMessages, tap } from './tap.ts'
-import { canStartThreads, type DecodeThread, ThreadPool } from './thread-pool.ts'
+import { canStartThreads, type DecodeThread, ThreadPool, threadCountOf } from './thread-pool.ts'
 
 export interface ProcessingResult {
   readonly success: boolean
@@ -203,12 +203,9 @@ export class StreamIngestProcessor {
   }
 
   private threadCountOf({ processing }: PipelineConfig): number {
-    if (processing.dryRun) return 0
     // A source of one's own has no backlog that would be worth threads.
-    const usual = this.options.createSource === undefined ? availableParallelism() - 1 : 0
-    const workers = processing.workers ?? usual
-    // The main thread is as good as one, without what a second heap takes.
-    return workers <= 1 ? 0 : workers
+    const cores = this.options.createSource === undefined ? availableParallelism() : 1
+    return threadCountOf(processing, cores)
   }
 
   private onlyPipeline(): PipelineConfig {

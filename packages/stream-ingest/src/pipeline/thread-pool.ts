@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import type { ProcessingConfig } from '../config/ingest-config.ts'
 import type { RequestKind, ThreadAnswer, ThreadRequests } from './thread-message.ts'
 
 /** One thread, as seen from the main one. */
@@ -21,6 +22,24 @@ export interface DecodeThread {
     asks: ThreadRequests[K]['asks'],
     transfer?: readonly ArrayBuffer[],
   ): Promise<ThreadRequests[K]['answers']>
+}
+
+/** Of `processing.memory_limit`, for each thread that nobody asked for: its heap and code take about half of it, beside the limit. */
+export const THREAD_MEMORY_LIMIT_BYTES: number = 128 * 1024 ** 2
+
+/**
+ * How many threads a pipeline decodes on; none where the main thread does it.
+ *
+ * @param cores of this process
+ */
+export function threadCountOf(
+  { workers, memoryLimitBytes, dryRun }: Pick<ProcessingConfig, 'workers' | 'memoryLimitBytes' | 'dryRun'>,
+  cores: number,
+): number {
+  if (dryRun) return 0
+  const count = workers ?? Math.min(cores - 1, Math.floor(memoryLimitBytes / THREAD_MEMORY_LIMIT_BYTES))
+  // The main thread is as good as one, without what a second heap takes.
+  return count <= 1 ? 0 : count
 }
 
 /** Beside this file, in the same form: source, compiled or bundled. */

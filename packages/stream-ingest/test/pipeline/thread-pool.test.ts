@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadSnapshot, MemoryObjectStore, scanTable } from '@stream-ingest/delta'
 import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
-import { canStartThreads, ThreadPool } from '../../src/pipeline/thread-pool.ts'
+import { canStartThreads, ThreadPool, threadCountOf } from '../../src/pipeline/thread-pool.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 import { ingestConfig, NOW_MS } from './table-fixture.ts'
 
@@ -69,4 +69,24 @@ suite('threads of a process', () => {
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000, cwd })
     assert.equal(status, 0, stderr)
   })
+})
+
+test('threads are as many as asked for, else as cores and memory allow; one is the main thread', () => {
+  const MIB = 1024 ** 2
+  const counts = (memoryMib: number, cores: number, workers?: number, dryRun = false): number =>
+    threadCountOf(
+      { memoryLimitBytes: memoryMib * MIB, dryRun, ...(workers === undefined ? {} : { workers }) },
+      cores,
+    )
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 64].map(cores => counts(512, cores)),
+    [0, 0, 2, 3, 4, 4],
+  )
+  assert.equal(counts(128, 8), 0)
+  assert.equal(counts(2048, 8), 7)
+  assert.deepEqual(
+    [0, 1, 2, 16].map(workers => counts(128, 1, workers)),
+    [0, 0, 2, 16],
+  )
+  assert.equal(counts(512, 8, 4, true), 0)
 })
