@@ -1,7 +1,7 @@
-"""Reads Parquet files with pyarrow and DuckDB and compares them with what was written.
+"""Reads Parquet files with pyarrow and DuckDB, and tables with delta-rs, and compares them with what was written.
 
 The one argument is a manifest: [{"path": ..., "columns": {name: [value, ...]}}, ...] with values in the canonical form
-of `canonical` below. Prints one JSON document:
+of `canonical` below; `"isTable": true` beside them for a Delta table of one file. Prints one JSON document:
 {"files": count, "problems": [{"path": ..., "reader": ..., "problem": ...}, ...]}.
 """
 
@@ -10,6 +10,7 @@ import math
 import struct
 import sys
 
+import deltalake
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,6 +84,15 @@ def read_with_pyarrow(path):
 
 def read_with_duckdb(connection, path):
     table = connection.execute("select * from read_parquet(?)", [path]).to_arrow_table()
+    columns = {}
+    for name in table.column_names:
+        columns[name] = [value for chunk in table.column(name).chunks for value in canonical(chunk)]
+    return columns
+
+
+def read_with_delta_rs(path):
+    rows = deltalake.QueryBuilder().register("t", deltalake.DeltaTable(path)).execute("select * from t")
+    table = pa.RecordBatchReader.from_stream(rows).read_all()
     columns = {}
     for name in table.column_names:
         columns[name] = [value for chunk in table.column(name).chunks for value in canonical(chunk)]
@@ -163,7 +173,8 @@ def main():
     problems = []
     for file in files:
         path = file["path"]
-        checks = {
+        of_table = {"delta-rs": lambda: problem_of(file["columns"], read_with_delta_rs(path))}
+        checks = of_table if file.get("isTable") else {
             "pyarrow": lambda: problem_of(file["columns"], read_with_pyarrow(path)),
             "pyarrow statistics": lambda: check_statistics(path),
             "duckdb": lambda: problem_of(file["columns"], read_with_duckdb(connection, path)),

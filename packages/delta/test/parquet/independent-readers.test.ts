@@ -10,8 +10,11 @@ import {
   array,
   createParquetEncoder,
   type DataType,
+  DeltaTable,
   decimal,
+  encodeDataFile,
   field,
+  LocalObjectStore,
   map,
   PARQUET_CODECS,
   type ParquetEncodeOptions,
@@ -19,8 +22,16 @@ import {
   primitive,
   type StructType,
   struct,
+  systemRuntime,
+  uploadDataFile,
 } from '../../src/index.ts'
-import { arbitraryBatchCase, arbitraryRow, type BatchCase, batchOf } from '../column/arbitrary-batch.ts'
+import {
+  arbitraryBatchCase,
+  arbitraryRow,
+  type BatchCase,
+  batchOf,
+  type Row,
+} from '../column/arbitrary-batch.ts'
 
 /** A Python that has pyarrow and duckdb. */
 const python = process.env.SI_TEST_PYTHON
@@ -47,16 +58,54 @@ test('pyarrow and DuckDB read what was written, and its statistics are those of 
   assert.deepEqual(JSON.parse(stdout), { files: manifest.length, problems: [] })
 })
 
+test('delta-rs reads every type of a table under every codec', {
+  skip: python === undefined ? 'SI_TEST_PYTHON names no Python with delta-rs' : false,
+}, async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'delta-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const rows = everyTypeRows()
+  const columns = everyTypeSchema.fields.map(f => [f.name, rows.map(row => canonical(row[f.name], f.type))])
+  const manifest = []
+  for (const codec of PARQUET_CODECS) {
+    const path = join(folder, codec)
+    const store = new LocalObjectStore(path)
+    const spec = { schema: everyTypeSchema, partitionColumns: [], properties: {} }
+    const { table } = await DeltaTable.openOrCreate(store, spec)
+    const batch = batchOf(everyTypeSchema, rows)
+    const file = encodeDataFile(table.state, createParquetEncoder(), batch, {}, { codec }, systemRuntime)
+    const outcome = await table.append({
+      adds: [await uploadDataFile(store, file, systemRuntime)],
+      rowCounts: [rows.length],
+      txns: [],
+      operation: 'WRITE',
+      operationParameters: {},
+      operationMetrics: {},
+      txnId: systemRuntime.uuid(),
+    })
+    assert.equal(outcome.status, 'committed')
+    manifest.push({ path, isTable: true, columns: Object.fromEntries(columns) })
+  }
+  const manifestPath = join(folder, 'manifest.json')
+  await writeFile(manifestPath, JSON.stringify(manifest))
+  const script = join(import.meta.dirname, 'independent-readers.py')
+  const { stdout } = await promisify(execFile)(python!, [script, manifestPath], { maxBuffer: 1 << 28 })
+  assert.deepEqual(JSON.parse(stdout), { files: manifest.length, problems: [] })
+})
+
 interface FileCase extends BatchCase {
   readonly options: ParquetEncodeOptions
 }
 
-function files(): FileCase[] {
+function everyTypeRows(): Row[] {
   const everyType = fc.sample(fc.array(arbitraryRow(everyTypeSchema), { minLength: 300, maxLength: 300 }), {
     numRuns: 1,
     seed: SEED,
   })[0]!
-  const rows = everyType.map(row => withUniqueKeys(row, everyTypeSchema))
+  return everyType.map(row => withUniqueKeys(row, everyTypeSchema))
+}
+
+function files(): FileCase[] {
+  const rows = everyTypeRows()
   const repeated = Array.from({ length: 21_000 }, (_, i) => rows[i % 50]!)
   const ofEveryType = PARQUET_CODECS.flatMap(codec => [
     { options: { codec, pageRows: 64, rowGroupRows: 130 }, schema: everyTypeSchema, rows },
