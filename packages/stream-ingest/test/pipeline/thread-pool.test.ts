@@ -62,7 +62,9 @@ suite('threads of a process', () => {
     const pool = new URL('../../src/pipeline/thread-pool.ts', import.meta.url)
     const program = `
       import { ThreadPool } from ${JSON.stringify(pool.href)}
-      new ThreadPool(2)
+      const { threads } = new ThreadPool(2)
+      // They run once they have answered, if only that there is no such lane.
+      await Promise.allSettled(threads.map(thread => thread.request('close', 1, null)))
     `
     const args = ['--conditions=source', '--input-type=module-typescript', '--eval', program]
     const cwd = fileURLToPath(new URL('.', import.meta.url))
