@@ -19,10 +19,11 @@ import type {
   Int64Column,
   StructColumn,
 } from './column/column.ts'
+import { fieldPathKey } from './column-mapping.ts'
 import { formatDecimal } from './decimal-text.ts'
 import { JsonNumber } from './json.ts'
 import type { Bound } from './parquet/bounds.ts'
-import { type LeafBounds, leafKey } from './parquet/parquet-encoder.ts'
+import type { LeafBounds } from './parquet/parquet-encoder.ts'
 import type { StructField } from './schema.ts'
 import {
   type NullCounts,
@@ -109,7 +110,7 @@ function collectFields(
       const rows = rowsOf(column, parent)
       into.nullCount[name] = rows.nullCount
       if (rows.nullCount === rows.length) continue
-      const known = options.bounds.get(leafKey(path))
+      const known = options.bounds.get(fieldPathKey(path))
       const { min, max } =
         known === undefined
           ? boundsOf(column, rows, options.stringPrefixLength)

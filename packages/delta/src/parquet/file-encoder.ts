@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import { endianness } from 'node:os'
 import type { Column, ColumnBatch } from '../column/column.ts'
 import { sliceBatch } from '../column/gather.ts'
+import { fieldPathKey } from '../column-mapping.ts'
 import type { StructType } from '../schema.ts'
 import { type Bounds, mergeBounds } from './bounds.ts'
 import { type ChunkDescription, describeChunk, type EncodedRowGroup } from './chunk-description.ts'
@@ -23,13 +24,12 @@ import {
 import { createPageCompressor } from './compression.ts'
 import { MAGIC, type RowGroupSummary, writeFileEnd } from './footer.ts'
 import { flattenColumn } from './levels.ts'
-import {
-  type LeafBounds,
-  leafKey,
-  type ParquetCodec,
-  type ParquetEncodeOptions,
-  type ParquetEncoder,
-  type ParquetFileWriter,
+import type {
+  LeafBounds,
+  ParquetCodec,
+  ParquetEncodeOptions,
+  ParquetEncoder,
+  ParquetFileWriter,
 } from './parquet-encoder.ts'
 import { type ParquetSchema, planParquetSchema } from './schema-element.ts'
 
@@ -143,7 +143,7 @@ class FileWriter implements ParquetFileWriter {
 
   #note({ leaf, nullCount, entryCount, bounds }: ChunkSummary): void {
     if (leaf.repetitionLevelMax > 0 || nullCount === entryCount) return
-    const key = leafKey(leaf.path)
+    const key = fieldPathKey(leaf.path)
     const before = this.#bounds.get(key)
     const isKnown = before !== null && bounds !== null
     this.#bounds.set(

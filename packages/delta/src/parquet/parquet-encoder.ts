@@ -26,7 +26,7 @@ export interface ParquetEncodeOptions {
 }
 
 /**
- * Smallest and largest values of leaf columns, whole, by `leafKey`. Null where one is NaN; columns without a value, and those
+ * Smallest and largest values of leaf columns, whole, by `fieldPathKey`. Null where one is NaN; columns without a value, and those
  * inside arrays and maps, are missing.
  */
 export type LeafBounds = ReadonlyMap<string, Bounds | null>
@@ -36,11 +36,6 @@ export interface EncodedFile {
   readonly rowCount: number
   /** What the encoder has seen on its way, if it tells. */
   readonly bounds?: LeafBounds
-}
-
-/** The key of a leaf column in {@link LeafBounds}. */
-export function leafKey(path: readonly string[]): string {
-  return path.join('\0')
 }
 
 /** A file that is written one row group after the other: memory is that of its encoded bytes and of one batch. */

@@ -104,7 +104,7 @@ export const processingSection = section(
     workers: optional<number>(integer({ min: 0, max: WORKERS_MAX }), {
       description:
         'Threads that decode and encode beside the main one, shared by the pipelines of a process. With `0` or `1` the main thread does it.',
-      defaultText: 'cores − 1, at most one for each 128 MiB of `memory_limit`; `0` on Lambda',
+      defaultText: 'cores − 1, at most one for each 128 MiB of memory limit; `0` on Lambda',
     }),
     dry_run: withDefault<boolean>(boolean(), false, {
       description: 'Read, decode and validate, and say what would be written; write nothing, commit nothing.',

@@ -25,25 +25,13 @@ const MICROS_PER_MS = 1_000
 /** Kafka's offset deltas within a batch are 32 bits, so a base below this leaves the sum exact. */
 const EXACT_BASE_MAX = Number.MAX_SAFE_INTEGER - 0x8000_0000
 
-/** Writes the values of records that were all found good, one behind the other. */
-export interface RunWriter {
-  appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): void
-}
+/** Metadata that are the same all over a batch, or count up: written for records that were all found good, one behind the other. */
+export abstract class RunWriter implements ColumnWriter {
+  abstract appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): void
 
-/** For metadata that are the same all over a batch, or count up; null for other. */
-export function createRunWriter(metadata: KafkaMetadataField, builder: ColumnBuilder): RunWriter | null {
-  switch (metadata) {
-    case 'topic':
-      assert(builder instanceof BinaryBuilder)
-      return new TopicWriter(builder)
-    case 'partition':
-      assert(builder instanceof NumberBuilder)
-      return new PartitionWriter(builder)
-    case 'offset':
-      assert(builder instanceof Int64Builder)
-      return new OffsetWriter(builder)
-    default:
-      return null
+  append(view: RecordView, index: number, origin: RecordOrigin): null {
+    this.appendRun(view, index, index + 1, origin)
+    return null
   }
 }
 
@@ -74,18 +62,14 @@ export function createMetadataWriter(
   }
 }
 
-class TopicWriter implements ColumnWriter, RunWriter {
+class TopicWriter extends RunWriter {
   private readonly builder: BinaryBuilder
   private topic = ''
   private topicBytes: Uint8Array = new Uint8Array(0)
 
   constructor(builder: BinaryBuilder) {
+    super()
     this.builder = builder
-  }
-
-  append(view: RecordView, index: number, origin: RecordOrigin): null {
-    this.appendRun(view, index, index + 1, origin)
-    return null
   }
 
   appendRun(_view: RecordView, from: number, to: number, { topic }: RecordOrigin): void {
@@ -97,16 +81,12 @@ class TopicWriter implements ColumnWriter, RunWriter {
   }
 }
 
-class PartitionWriter implements ColumnWriter, RunWriter {
+class PartitionWriter extends RunWriter {
   private readonly builder: NumberBuilder
 
   constructor(builder: NumberBuilder) {
+    super()
     this.builder = builder
-  }
-
-  append(_view: RecordView, _index: number, { partition }: RecordOrigin): null {
-    this.builder.append(partition)
-    return null
   }
 
   appendRun(_view: RecordView, from: number, to: number, { partition }: RecordOrigin): void {
@@ -114,16 +94,12 @@ class PartitionWriter implements ColumnWriter, RunWriter {
   }
 }
 
-class OffsetWriter implements ColumnWriter, RunWriter {
+class OffsetWriter extends RunWriter {
   private readonly builder: Int64Builder
 
   constructor(builder: Int64Builder) {
+    super()
     this.builder = builder
-  }
-
-  append(view: RecordView, index: number): null {
-    this.appendRun(view, index, index + 1)
-    return null
   }
 
   appendRun({ baseOffset, offsetDelta }: RecordView, from: number, to: number): void {

@@ -25,7 +25,7 @@ import { type BadRecordReason, type Decoder, type RecordOutcome, UNKNOWN_FIELD }
 import { UnitOfInstant } from './derived-value.ts'
 import { createJsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
-import { createMetadataWriter, createRunWriter, type RunWriter } from './metadata-writer.ts'
+import { createMetadataWriter, RunWriter } from './metadata-writer.ts'
 import type { RecordOrigin, RecordView } from './record-view.ts'
 import { namesNotOfPayload, payloadPath } from './schema-inference.ts'
 
@@ -173,10 +173,10 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
         break
       }
       case 'kafka': {
+        const writer = createMetadataWriter(source.field, column.field.name, builder)
         // The router reads the columns of the partition row by row.
-        const run = column.isPartition ? null : createRunWriter(source.field, builder)
-        if (run === null) plan.writers.push(createMetadataWriter(source.field, column.field.name, builder))
-        else plan.runWriters.push(run)
+        if (writer instanceof RunWriter && !column.isPartition) plan.runWriters.push(writer)
+        else plan.writers.push(writer)
         break
       }
     }

@@ -28,7 +28,6 @@ export const UPLOADS_IN_FLIGHT_MAX = 4
 
 /** Rows that another thread has. */
 export interface RemoteRows {
-  readonly rowCount: number
   /** Encodes them there, file by file: the next one when it is asked for. May be called again, under another plan. */
   encode(plan: FilePlan): AsyncGenerator<EncodedDataFile, EncodedSizes, void>
 }

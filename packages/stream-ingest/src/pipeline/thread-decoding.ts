@@ -201,7 +201,7 @@ export class ThreadDecoding implements Decoding {
     const remote = lanes.flatMap(({ thread, id }, i): RemoteRows[] => {
       const { rows } = taken[i]!.counts
       if (rows === 0) return []
-      return [{ rowCount: rows, encode: plan => encodeOn(thread, id, number, plan) }]
+      return [{ encode: plan => encodeOn(thread, id, number, plan) }]
     })
     const cut: EpochCut = {
       batch: new BatchBuilder(this.layout.schema).finish(),

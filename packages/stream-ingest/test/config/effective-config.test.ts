@@ -78,7 +78,7 @@ pipelines:
     assert.match(yaml, /bootstrap_servers: "b:1" {2}# a\.yaml:1:29, top-level kafka\n/)
     assert.match(yaml, /consumer_group: own {2}# a\.yaml:6:46\n/)
     assert.match(yaml, / {6}optimize:\n {8}every: 1h {2}# default\n {8}min_files: 3 {2}# a\.yaml:7:/)
-    assert.doesNotMatch(yaml, / memory_limit:/)
+    assert.doesNotMatch(yaml, /memory_limit/)
   })
 
   test('is read so whatever stands in its texts', () => {
