@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { test } from 'node:test'
-import { compileWasm, WASM_MODULE, WASM_TEXT } from '../build-wasm.ts'
+import { WASM_MODULES } from '../build-wasm.ts'
 
-test('the compiled decoders are those of block-decoder.wat', async () => {
-  assert.equal(await readFile(WASM_MODULE, 'utf8'), await compileWasm(WASM_TEXT), 'run `npm run build:wasm`')
-})
+for (const { path, compile } of WASM_MODULES) {
+  test(`${basename(path)} is what its source compiles to`, async () => {
+    assert.equal(await readFile(path, 'utf8'), await compile(), 'run `npm run build:wasm`')
+  })
+}

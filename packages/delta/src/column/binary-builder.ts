@@ -6,7 +6,15 @@
 import assert from 'node:assert/strict'
 import type { PrimitiveType } from '../schema.ts'
 import { type Column, columnKindOf } from './column.ts'
-import { ColumnBuilder, grown, grownOffsets, INITIAL_ROWS, nextCapacity } from './primitive-builder.ts'
+import {
+  ColumnBuilder,
+  grown,
+  grownOffsets,
+  INITIAL_ROWS,
+  nextCapacity,
+  type RowValidity,
+  withRanges,
+} from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
 /** 32-bit offsets: a string or binary column holds at most this much before the batch must be cut. */
@@ -63,6 +71,17 @@ export class BinaryBuilder extends ColumnBuilder {
     if (size < 48) for (let i = start, to = this.dataEnd; i < end; i++) this.data[to++] = source[i]!
     else this.data.set(source.subarray(start, end), this.dataEnd)
     this.appendWritten(this.dataEnd + size)
+  }
+
+  /** The rows `[from, to)` of these offsets into `bytes`; empty under a null. */
+  appendRows(offsets: Int32Array, bytes: Uint8Array, validity: RowValidity, from: number, to: number): void {
+    const start = offsets[from]!
+    const end = offsets[to]!
+    this.ensure(end - start)
+    this.data.set(bytes.subarray(start, end), this.dataEnd)
+    this.offsets = withRanges(this.offsets, this.length, offsets, from, to)
+    this.dataEnd += end - start
+    this.pushRows(validity, from, to)
   }
 
   /** The same value for `count` rows. */

@@ -20,6 +20,8 @@ import {
   Int64Builder,
   NumberBuilder,
   nextCapacity,
+  type RowValidity,
+  withRanges,
 } from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
@@ -30,6 +32,8 @@ export {
   DecimalBuilder,
   Int64Builder,
   NumberBuilder,
+  type Numbers,
+  type RowValidity,
 } from './primitive-builder.ts'
 
 /** Append the elements to `element`, then `appendEnd` closes the row around them. */
@@ -44,6 +48,12 @@ export class ListBuilder extends ColumnBuilder {
     super()
     this.type = type
     this.element = element
+  }
+
+  /** The rows `[from, to)` of these offsets; empty under a null. Their elements are yet to be appended. */
+  appendRows(offsets: Int32Array, validity: RowValidity, from: number, to: number): void {
+    this.offsets = withRanges(this.offsets, this.length, offsets, from, to)
+    this.pushRows(validity, from, to)
   }
 
   /** A builder with these rows, whose elements are in `element`: as many as in this one's. */
@@ -111,6 +121,12 @@ export class MapBuilder extends ColumnBuilder {
     this.type = type
     this.key = key
     this.value = value
+  }
+
+  /** The rows `[from, to)` of these offsets; empty under a null. Their entries are yet to be appended. */
+  appendRows(offsets: Int32Array, validity: RowValidity, from: number, to: number): void {
+    this.offsets = withRanges(this.offsets, this.length, offsets, from, to)
+    this.pushRows(validity, from, to)
   }
 
   /** A builder with these rows, whose entries are in `key` and `value`: as many as in this one's. */
@@ -181,6 +197,11 @@ export class StructBuilder extends ColumnBuilder {
     super()
     this.type = type
     this.fields = fields
+  }
+
+  /** The rows `[from, to)`, whose values are yet to be appended; nulls in each field under a null. */
+  appendRows(validity: RowValidity, from: number, to: number): void {
+    this.pushRows(validity, from, to)
   }
 
   /** A builder with these rows, whose values are in `fields`, each as long as this one. */

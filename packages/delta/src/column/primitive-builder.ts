@@ -19,6 +19,9 @@ export function nextCapacity(rows: number): number {
   return Math.max(INITIAL_ROWS, rows + (rows >> 3))
 }
 
+/** Of rows that are appended together: a byte each, 0 for null; null where none of them is. */
+export type RowValidity = Uint8Array | null
+
 export abstract class ColumnBuilder {
   abstract readonly type: DataType
   length = 0
@@ -59,6 +62,12 @@ export abstract class ColumnBuilder {
   protected pushValidRun(count: number): void {
     if (this.validity === null) this.length += count
     else for (let i = 0; i < count; i++) this.pushValid()
+  }
+
+  /** Counts the rows `[from, to)` of somebody else; see {@link RowValidity}. */
+  protected pushRows(validity: RowValidity, from: number, to: number): void {
+    if (validity === null) this.pushValidRun(to - from)
+    else for (let i = from; i < to; i++) validity[i] === 0 ? this.pushNull() : this.pushValid()
   }
 
   protected pushNull(): void {
@@ -131,6 +140,14 @@ export class BooleanBuilder extends ColumnBuilder {
     this.pushValid()
   }
 
+  /** The rows `[from, to)` of these: a byte each. */
+  appendRows(values: Uint8Array, validity: RowValidity, from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      if (validity !== null && validity[i] === 0) this.appendNull()
+      else this.append(values[i] !== 0)
+    }
+  }
+
   /** The value of a row that is not null. */
   at(index: number): boolean {
     return ((this.values[index >> 3]! >> (index & 7)) & 1) === 1
@@ -191,6 +208,14 @@ export class NumberBuilder extends ColumnBuilder {
     while (end > this.values.length) this.grow()
     this.values.fill(value, this.length, end)
     this.pushValidRun(count)
+  }
+
+  /** The rows `[from, to)` of these; 0 under a null. */
+  appendRows(values: Numbers, validity: RowValidity, from: number, to: number): void {
+    const end = this.length + to - from
+    while (end > this.values.length) this.grow()
+    this.values.set(values.subarray(from, to), this.length)
+    this.pushRows(validity, from, to)
   }
 
   /** The value of a row that is not null. */
@@ -276,6 +301,14 @@ export class Int64Builder extends ColumnBuilder {
     if (this.length === this.values.length) this.grow()
     this.values[this.length] = value
     this.pushValid()
+  }
+
+  /** The rows `[from, to)` of these; 0 under a null. */
+  appendRows(values: BigInt64Array, validity: RowValidity, from: number, to: number): void {
+    const end = this.length + to - from
+    while (end > this.values.length) this.grow()
+    this.values.set(values.subarray(from, to), this.length)
+    this.pushRows(validity, from, to)
   }
 
   /** The value of a row that is not null. */
@@ -406,7 +439,26 @@ export function grownOffsets(offsets: Int32Array): Int32Array {
   return larger
 }
 
-type Numbers = Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
+/**
+ * Appends the ranges of the rows `[from, to)` of `added` behind row `length` of `offsets`, or of a larger copy of it.
+ * Their content follows the last one's: it begins at `offsets[length]`.
+ */
+export function withRanges(
+  offsets: Int32Array,
+  length: number,
+  added: Int32Array,
+  from: number,
+  to: number,
+): Int32Array {
+  let target = offsets
+  while (length + to - from >= target.length) target = grownOffsets(target)
+  const shift = target[length]! - added[from]!
+  for (let i = from, at = length; i < to; i++) target[++at] = added[i + 1]! + shift
+  return target
+}
+
+/** Values of a {@link NumberBuilder}. */
+export type Numbers = Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
 
 const NUMBER_ARRAYS = {
   int8: Int8Array,

@@ -5,12 +5,17 @@ import { appendFields, appendValue } from '../../src/column/append-value.ts'
 import {
   BatchBuilder,
   type BinaryBuilder,
+  type BooleanBuilder,
   batchRow,
   type Column,
   type ColumnBatch,
+  type ColumnBuilder,
+  columnValue,
   createColumnBuilder,
+  type Int64Builder,
   type ListBuilder,
   MapBuilder,
+  type NumberBuilder,
   StructBuilder,
 } from '../../src/column/index.ts'
 import { type DataType, field, primitive, struct } from '../../src/schema.ts'
@@ -356,4 +361,101 @@ function fill(builder: BatchBuilder, rows: readonly Row[]): ColumnBatch {
 
 function allRows(batch: ColumnBatch): Row[] {
   return Array.from({ length: batch.rowCount }, (_, i) => batchRow(batch, i))
+}
+
+describe('rows appended many at once', () => {
+  test('are those that were appended one by one', () => {
+    const cases = arbitraryType(2)
+      .filter(holdsRows)
+      .chain(type =>
+        fc.record({
+          type: fc.constant(type),
+          before: fc.array(arbitraryValue(type, true), { maxLength: 5 }),
+          values: fc.array(arbitraryValue(type, true), { maxLength: 40 }),
+          cuts: fc.tuple(fc.nat(40), fc.nat(40)),
+        }),
+      )
+    fc.assert(
+      fc.property(cases, ({ type, before, values, cuts }) => {
+        const source = createColumnBuilder(type)
+        for (const value of values) appendValue(source, value)
+        const column = source.finish()
+        const [from, to] = cuts.map(cut => Math.min(cut, values.length)).sort((a, b) => a - b) as [
+          number,
+          number,
+        ]
+        const builder = createColumnBuilder(type)
+        for (const value of before) appendValue(builder, value)
+        appendRows(builder, column, from, to)
+        appendRows(builder, column, 0, values.length)
+        const expected = [...before, ...values.slice(from, to), ...values]
+        const built = builder.finish()
+        assert.deepEqual(
+          expected.map((_, i) => columnValue(built, i)),
+          expected,
+        )
+        assertConsistent(built)
+      }),
+      { numRuns: 150 },
+    )
+  })
+})
+
+/** Has every builder of such a column `appendRows`? */
+function holdsRows(type: DataType): boolean {
+  switch (type.kind) {
+    case 'decimal':
+      return false
+    case 'array':
+      return holdsRows(type.element)
+    case 'map':
+      return holdsRows(type.key) && holdsRows(type.value)
+    case 'struct':
+      return type.fields.every(f => holdsRows(f.type))
+    default:
+      return true
+  }
+}
+
+function appendRows(builder: ColumnBuilder, column: Column, from: number, to: number): void {
+  const validity = column.validity === null ? null : bytesOf(column.validity, column.length)
+  switch (column.kind) {
+    case 'boolean':
+      ;(builder as BooleanBuilder).appendRows(bytesOf(column.values, column.length), validity, from, to)
+      break
+    case 'int64':
+      ;(builder as Int64Builder).appendRows(column.values, validity, from, to)
+      break
+    case 'binary':
+      ;(builder as BinaryBuilder).appendRows(column.offsets, column.data, validity, from, to)
+      break
+    case 'list': {
+      const list = builder as ListBuilder
+      list.appendRows(column.offsets, validity, from, to)
+      appendRows(list.element, column.element, column.offsets[from]!, column.offsets[to]!)
+      break
+    }
+    case 'map': {
+      const map = builder as MapBuilder
+      map.appendRows(column.offsets, validity, from, to)
+      appendRows(map.key, column.key, column.offsets[from]!, column.offsets[to]!)
+      appendRows(map.value, column.value, column.offsets[from]!, column.offsets[to]!)
+      break
+    }
+    case 'struct': {
+      const parts = builder as StructBuilder
+      parts.appendRows(validity, from, to)
+      for (const [i, child] of column.fields.entries()) appendRows(parts.fields[i]!, child, from, to)
+      break
+    }
+    case 'decimal128':
+      assert.fail('decimals are appended one by one')
+      break
+    default:
+      ;(builder as NumberBuilder).appendRows(column.values, validity, from, to)
+  }
+}
+
+function bytesOf(bits: Uint8Array, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (bits[i >> 3]! >> (i & 7)) & 1)
 }

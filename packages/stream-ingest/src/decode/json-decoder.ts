@@ -56,10 +56,7 @@ export class JsonDecoder extends JsonValueDecoder implements Decoder {
   }
 
   decode(buffer: Uint8Array, start: number, end: number): BadRecordReason | null {
-    this.metUnknown = false
-    this.bytes = buffer
-    this.start = start
-    this.end = end
+    this.enter(buffer, start, end)
     let p = start
     if (p < end && buffer[p]! <= 0x20) p = this.skipSpace(p)
     if (buffer[p] !== 0x7b || p >= end) return this.notAnObject(p)
@@ -71,6 +68,19 @@ export class JsonDecoder extends JsonValueDecoder implements Decoder {
     if (p === end) return null
     if (p > end) p = this.fail(p, 'the rest of the object')
     return p === MISFIT ? this.badRecord() : notJson(this.problem)
+  }
+
+  /** Before values of a payload are decoded one by one; `[start, end)` of `buffer` is JSON. */
+  enter(buffer: Uint8Array, start: number, end: number): void {
+    this.metUnknown = false
+    this.bytes = buffer
+    this.start = start
+    this.end = end
+  }
+
+  /** Decodes the value of this member of the payload, which is at `from`. False where it does not fit: roll the row back. */
+  decodeMember(member: ValuePlan, from: number): boolean {
+    return this.decodeValue(member, from, 1) >= 0
   }
 
   decodeNull(): BadRecordReason | null {

@@ -94,8 +94,8 @@ export class ValuePlan {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 §7 wants these escaped.
 const MUST_ESCAPE = /["\\\u0000-\u001f]/
-/** A byte that UTF-8 never has. */
-const MATCHES_NOTHING: Uint8Array = Uint8Array.of(0xff)
+/** The key of a name that JSON must escape: a byte that UTF-8 never has. */
+export const MATCHES_NOTHING: Uint8Array = Uint8Array.of(0xff)
 
 interface FieldFacts {
   readonly nullable: boolean

@@ -54,7 +54,7 @@ export class JsonValueDecoder extends JsonScalarDecoder {
         const length = key.length
         let i = 0
         while (i < length && b[p + i] === key[i]) i++
-        if (i === length) {
+        if (i === length && p + length <= end) {
           p += length
         } else {
           this.keyStart = p

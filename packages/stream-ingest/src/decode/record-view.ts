@@ -6,6 +6,9 @@
 
 /** Record `i` has its value at `bytes[valueStart[i] … valueEnd[i])`; −1 is null, as it is for keys. */
 export interface RecordView {
+  /** Another one whenever the view has other records. */
+  readonly generation: number
+  readonly count: number
   readonly bytes: Uint8Array
   readonly baseOffset: bigint
   readonly offsetDelta: Int32Array

@@ -21,12 +21,13 @@ import {
   sourcePath,
   TextColumnWriter,
 } from './column-writer.ts'
-import { type BadRecordReason, type Decoder, type RecordOutcome, UNKNOWN_FIELD } from './decoder.ts'
+import { type BadRecordReason, type RecordOutcome, UNKNOWN_FIELD } from './decoder.ts'
 import { UnitOfInstant } from './derived-value.ts'
-import { createJsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
+import type { JsonDecoderLimits } from './json-decoder.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
 import { createMetadataWriter, RunWriter } from './metadata-writer.ts'
 import type { RecordOrigin, RecordView } from './record-view.ts'
+import { RunDecoder } from './run-decoder.ts'
 import { namesNotOfPayload, payloadPath } from './schema-inference.ts'
 
 export interface RecordWriterOptions extends JsonDecoderLimits {
@@ -36,7 +37,7 @@ export interface RecordWriterOptions extends JsonDecoderLimits {
 
 export class RecordWriter {
   private readonly batch: BatchBuilder
-  private readonly decoder: Decoder
+  private readonly decoder: RunDecoder
   /** Columns that are not decoded from the payload; derived ones last, for they may read the others. */
   private readonly writers: readonly ColumnWriter[]
   /** Columns whose values are known without looking at a record: written for many rows at once. */
@@ -59,8 +60,9 @@ export class RecordWriter {
     this.notesUnknown = options.notesUnknown === true
     const leftOut = namesNotOfPayload(layout)
     this.hasUnknownInput = this.notesUnknown && readsUnknownInput(layout, leftOut)
-    this.decoder = createJsonDecoder(plan.fields, plan.builders, {
+    this.decoder = new RunDecoder(plan.fields, plan.builders, {
       depthMax,
+      immediate: plan.immediate,
       ...(this.notesUnknown ? { leftOut } : {}),
     })
     this.writers = plan.writers
@@ -86,6 +88,7 @@ export class RecordWriter {
 
   /** Completes the rows that were appended from this view. */
   endRun(view: RecordView, origin: RecordOrigin): void {
+    this.decoder.flush()
     const { runWriters, runStart, runEnd } = this
     this.runStart = runEnd
     if (runStart === runEnd) return
@@ -100,9 +103,7 @@ export class RecordWriter {
   ): RecordOutcome {
     const { batch, hidden, writers } = this
     for (let i = 0; i < hidden.length; i++) hidden[i]!.truncate(0)
-    const start = view.valueStart[index]!
-    let bad =
-      start < 0 ? this.decoder.decodeNull() : this.decoder.decode(view.bytes, start, view.valueEnd[index]!)
+    let bad = this.decoder.decode(view, index)
     for (let i = 0; i < writers.length && bad === null; i++) {
       bad = writers[i]!.append(view, index, origin)
     }
@@ -110,7 +111,11 @@ export class RecordWriter {
       this.rollBack(view, origin)
       return bad
     }
-    if (notesUnknown && start >= 0 && (this.decoder.metUnknownField || this.hasUnknownInput)) {
+    if (
+      notesUnknown &&
+      view.valueStart[index]! >= 0 &&
+      (this.decoder.metUnknownField || this.hasUnknownInput)
+    ) {
       this.rollBack(view, origin)
       return UNKNOWN_FIELD
     }
@@ -119,6 +124,7 @@ export class RecordWriter {
       this.runStart = index
     }
     this.runEnd = index + 1
+    this.decoder.accept()
     batch.endRow()
     return null
   }
@@ -145,10 +151,19 @@ interface ColumnsPlan {
   readonly writers: ColumnWriter[]
   readonly runWriters: RunWriter[]
   readonly hidden: ColumnBuilder[]
+  /** Builders whose last value is looked at row by row. */
+  readonly immediate: Set<ColumnBuilder>
 }
 
 function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number): ColumnsPlan {
-  const plan: ColumnsPlan = { fields: [], builders: [], writers: [], runWriters: [], hidden: [] }
+  const plan: ColumnsPlan = {
+    fields: [],
+    builders: [],
+    writers: [],
+    runWriters: [],
+    hidden: [],
+    immediate: new Set(),
+  }
   const last: ColumnWriter[] = []
   for (const [index, column] of layout.columns.entries()) {
     const builder = batch.columns[index]!
@@ -160,6 +175,7 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
         break
       case 'decode_or_derive':
         addPayload(plan, { ...source.field, nullable: true }, builder)
+        plan.immediate.add(builder)
         last.push(new FallbackWriter(column.field.name, builder, new UnitOfInstant(source.as)))
         break
       case 'derive': {
@@ -168,6 +184,7 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
           last.push(new KafkaDerivedWriter(column.field.name, builder, unit))
         } else {
           const input = derivedInput(plan, layout, batch, source.from.field, source.from.column, column)
+          plan.immediate.add(input)
           last.push(new DerivedWriter(builder, unit, input))
         }
         break
@@ -180,7 +197,10 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
         break
       }
     }
-    if (column.isPartition) addPartitionCheck(column, builder, last)
+    if (column.isPartition) {
+      plan.immediate.add(builder)
+      addPartitionCheck(column, builder, last)
+    }
   }
   plan.writers.push(...last)
   return plan

@@ -19,6 +19,8 @@ export type RecordHeaders = [name: string, value: Uint8Array | null][]
  * `readRecords`; each call overwrites the last one's content, so nothing of it may be kept beyond that.
  */
 export class RecordSlab {
+  /** Counts the batches that it held. */
+  generation = 0
   count = 0
   baseOffset = 0n
   /** The unpacked records; the batch itself where it was not compressed. */
@@ -43,12 +45,14 @@ export class RecordSlab {
 
   /** Lets go of the bytes. */
   clear(): void {
+    this.generation++
     this.count = 0
     this.bytes = new Uint8Array(0)
   }
 
   /** Points at other bytes and makes room for `capacity` records; `count` is the filler's to set. */
   reset(bytes: Uint8Array, baseOffset: bigint, capacity: number): void {
+    this.generation++
     this.count = 0
     this.bytes = bytes
     this.baseOffset = baseOffset
