@@ -62,6 +62,7 @@ measure('records to rows, routed', () => {
     if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
     router.route(i)
   }
+  writer.endRun(records, origin)
   rows.finish()
   router.finish()
 })

@@ -70,6 +70,16 @@ test('the bench measures every shape, each contender reads every message, and al
   assert.match(stdout, /Targets/)
 })
 
+test('the measurements of one stage alone run to their end', async () => {
+  const lastLines = { 'json-scan': /^records to rows, routed, round 5: /m, 'parquet-encode': /^gzip /m }
+  for (const [name, lastLine] of Object.entries(lastLines)) {
+    const script = fileURLToPath(new URL(`../../bench/${name}.mjs`, import.meta.url))
+    const { exitCode, stdout, stderr } = await runCommand('node', ['--conditions=source', script, '200'])
+    assert.equal(exitCode, 0, `${name}: ${stderr}`)
+    assert.match(stdout, lastLine)
+  }
+})
+
 test('the messages of a shape are JSON of its columns, and the same for the same seed', () => {
   for (const { name, columns, messages } of SHAPES) {
     const sample = [...messages(7, 200)]
