@@ -11,7 +11,7 @@ import type { SerializationError } from '../error.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import type { BadRecordLimits } from './bad-record-limits.ts'
 import { type BadRecord, type Buffered, Epoch, type EpochCut } from './epoch.ts'
-import type { EpochFacts, FlushLimits } from './flush-policy.ts'
+import { type EpochFacts, type FlushLimits, isFull } from './flush-policy.ts'
 import type { StageTimes } from './ingest-metrics.ts'
 import type { AskMergeRules } from './merging-rows.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
@@ -137,7 +137,7 @@ export class InlineDecoding implements Decoding {
           epoch.endChunk(queue, runtime.now())
           continue
         }
-        if (this.isFull()) break
+        if (isFull(epoch, limits)) break
         if (!queue.advanceBatch()) continue
         const bad = epoch.appendRecords(queue, limits.messages - epoch.messageCount, runtime.now())
         const error = bad === null ? null : this.judge(bad)
@@ -172,16 +172,6 @@ export class InlineDecoding implements Decoding {
   restart(layout: TableLayout): void {
     this.queue.clear()
     this.epoch.restart(layout)
-  }
-
-  private isFull(): boolean {
-    const { epoch } = this
-    const { limits } = this.context
-    return (
-      epoch.messageCount >= limits.messages ||
-      epoch.tablePartitionCount >= limits.tablePartitions ||
-      epoch.sizeBytes >= limits.memoryBytes
-    )
   }
 
   private judge(bad: BadRecord): SerializationError | null {

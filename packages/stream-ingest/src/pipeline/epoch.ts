@@ -15,17 +15,11 @@ import { PartitionRouter, type TablePartition } from '../decode/partition-router
 import type { RemoteRows } from '../delta/data-file-writer.ts'
 import type { BatchRows } from '../delta/epoch-encoder.ts'
 import type { TopicPartition } from '../kafka/message-source.ts'
+import { type EpochRange, EpochRanges } from './epoch-ranges.ts'
 import type { EpochFacts } from './flush-policy.ts'
 import { type AskMergeRules, MergingRows, type TakenRows } from './merging-rows.ts'
 import { type QuarantinedRecords, QuarantineRows } from './quarantine-rows.ts'
 import type { RecordQueue } from './record-queue.ts'
-
-/** `[fromOffset, nextOffset)` of one topic partition is in the epoch. */
-export interface EpochRange {
-  readonly topicPartition: TopicPartition
-  readonly fromOffset: bigint
-  nextOffset: bigint
-}
 
 /** `messages = rows + badRecords + skipped`. */
 export interface EpochCounts {
@@ -83,9 +77,8 @@ export class Epoch {
   private readonly askRules: AskMergeRules | null
   private partitionIds: Int32Array = new Int32Array(INITIAL_ROWS)
   private readonly sparePartitionIds = new SpareBuffer<Int32Array>(Int32Array)
-  private ranges = new Map<TopicPartition, EpochRange>()
+  private ranges = new EpochRanges()
   private counts: EpochCounts = emptyCounts()
-  private startedAtMs: number | null = null
   private newestRecordMs = NO_TIMESTAMP
   /** Made for the first record that needs it. */
   private quarantine: QuarantineRows | null = null
@@ -119,7 +112,7 @@ export class Epoch {
   }
 
   get hasProgress(): boolean {
-    return this.ranges.size > 0
+    return !this.ranges.isEmpty
   }
 
   get sizeBytes(): number {
@@ -127,7 +120,7 @@ export class Epoch {
   }
 
   get buffered(): Buffered {
-    return { messageCount: this.messageCount, sizeBytes: this.sizeBytes, sinceMs: this.startedAtMs }
+    return { messageCount: this.messageCount, sizeBytes: this.sizeBytes, sinceMs: this.ranges.startedAtMs }
   }
 
   get tablePartitionCount(): number {
@@ -140,7 +133,7 @@ export class Epoch {
   }
 
   ageMs(nowMs: number): number {
-    return this.startedAtMs === null ? 0 : nowMs - this.startedAtMs
+    return this.ranges.ageMs(nowMs)
   }
 
   /** What the flush policy needs to know of it. `encodedRatio`: encoded bytes per byte of columns, as last seen. */
@@ -195,7 +188,7 @@ export class Epoch {
     rows.endRun(slab, topicPartition)
     if (index > queue.index) {
       const nextOffset = slab.offsetAt(index - 1) + 1n
-      this.advance(topicPartition, queue.position, nextOffset, nowMs)
+      this.ranges.advance(topicPartition, queue.position, nextOffset, nowMs)
       queue.position = nextOffset
     }
     queue.index = index
@@ -207,9 +200,7 @@ export class Epoch {
     this.counts.messages--
     this.counts.badRecords--
     addTo(this.counts.badRecordsByCode, bad.reason.code, -1)
-    const range = this.ranges.get(bad.topicPartition)!
-    range.nextOffset = bad.offset
-    if (range.nextOffset <= range.fromOffset) this.ranges.delete(bad.topicPartition)
+    this.ranges.retreat(bad.topicPartition, bad.offset)
   }
 
   /** Keeps the bad record that {@link appendRecords} has just returned, as Kafka gave it, for the quarantine. */
@@ -224,12 +215,12 @@ export class Epoch {
     const { position } = queue
     const chunk = queue.endChunk()
     this.counts.filtered += chunk.abortedRecordCount
-    if (chunk.nextOffset > position) this.advance(chunk.topicPartition, position, chunk.nextOffset, nowMs)
+    this.ranges.advance(chunk.topicPartition, position, chunk.nextOffset, nowMs)
   }
 
   /** How far this partition has come in this epoch; null where it has not moved. */
   nextOffset(topicPartition: TopicPartition): bigint | null {
-    return this.ranges.get(topicPartition)?.nextOffset ?? null
+    return this.ranges.nextOffset(topicPartition)
   }
 
   /** Takes all of it and starts over. */
@@ -241,7 +232,7 @@ export class Epoch {
       buffered,
       tablePartitions: this.router.finish(),
       partitionIds: this.partitionIds.subarray(0, rows),
-      ranges: [...this.ranges.values()],
+      ranges: this.ranges.list(),
       counts: this.counts,
       quarantined: this.quarantine?.finish() ?? null,
       newestRecordMs: this.newestRecordMs === NO_TIMESTAMP ? null : this.newestRecordMs,
@@ -249,9 +240,8 @@ export class Epoch {
     this.newestRecordMs = NO_TIMESTAMP
     this.quarantine = null
     this.partitionIds = this.sparePartitionIds.take(Math.max(INITIAL_ROWS, rows))
-    this.ranges = new Map()
+    this.ranges = new EpochRanges()
     this.counts = emptyCounts()
-    this.startedAtMs = null
     return taken
   }
 
@@ -279,18 +269,6 @@ export class Epoch {
     }
     this.partitionIds[row] = this.router.route(row)
     return null
-  }
-
-  private advance(
-    topicPartition: TopicPartition,
-    fromOffset: bigint,
-    nextOffset: bigint,
-    nowMs: number,
-  ): void {
-    this.startedAtMs ??= nowMs
-    const range = this.ranges.get(topicPartition)
-    if (range === undefined) this.ranges.set(topicPartition, { topicPartition, fromOffset, nextOffset })
-    else if (nextOffset > range.nextOffset) range.nextOffset = nextOffset
   }
 }
 

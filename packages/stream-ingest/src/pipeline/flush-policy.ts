@@ -54,6 +54,26 @@ export interface EpochFacts {
   readonly ageMs: number
 }
 
+/** What decoding fills an epoch with. */
+export interface EpochLoad {
+  readonly messageCount: number
+  readonly tablePartitionCount: number
+  /** Of its columns. */
+  readonly sizeBytes: number
+}
+
+/** Must an epoch be cut before more is decoded into it? */
+export function isFull(
+  { messageCount, tablePartitionCount, sizeBytes }: EpochLoad,
+  limits: FlushLimits,
+): boolean {
+  return (
+    messageCount >= limits.messages ||
+    tablePartitionCount >= limits.tablePartitions ||
+    sizeBytes >= limits.memoryBytes
+  )
+}
+
 /** What is buffered, and what presses from outside. */
 export interface FlushFacts extends EpochFacts {
   readonly stopRequested: boolean

@@ -22,7 +22,7 @@ import { QuarantineTable, type TakenNumber } from '../delta/quarantine-table.ts'
 import type { OffsetAdvance, TableWriter } from '../delta/table-writer.ts'
 import { publish } from '../observe/event.ts'
 import type { S3Client } from '../s3/s3-client.ts'
-import type { EpochRange } from './epoch.ts'
+import type { EpochRange } from './epoch-ranges.ts'
 import type { QuarantinedRecords } from './quarantine-rows.ts'
 import { appIdOf, parseAppId } from './start-position.ts'
 

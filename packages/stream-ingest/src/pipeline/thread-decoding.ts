@@ -24,15 +24,9 @@ import { RecordSlab } from '../kafka/record-slab.ts'
 import { rejectRecord } from './bad-record.ts'
 import { type ChunkPart, ChunkQueue, PART_MAX_BYTES } from './chunk-queue.ts'
 import type { DecodeOutcome, Decoding, DecodingContext } from './decoding.ts'
-import {
-  addTo,
-  type Buffered,
-  type EpochCounts,
-  type EpochCut,
-  type EpochRange,
-  emptyCounts,
-} from './epoch.ts'
-import type { EpochFacts } from './flush-policy.ts'
+import { addTo, type Buffered, type EpochCounts, type EpochCut, emptyCounts } from './epoch.ts'
+import { EpochRanges } from './epoch-ranges.ts'
+import { type EpochFacts, isFull } from './flush-policy.ts'
 import type { AskMergeRules } from './merging-rows.ts'
 import { QuarantineRows } from './quarantine-rows.ts'
 import { recordBatchMaxBytes } from './record-queue.ts'
@@ -63,11 +57,10 @@ export class ThreadDecoding implements Decoding {
   private readonly askRules: AskMergeRules | null
   private layout: TableLayout
   private readonly queue = new ChunkQueue()
-  private ranges = new Map<TopicPartition, EpochRange>()
+  private ranges = new EpochRanges()
   /** Of batches that went out, whether they are decoded or not. */
   private recordCount = 0
   private filtered = 0
-  private startedAtMs: number | null = null
   private quarantine: QuarantineRows | null = null
   private quarantinedCount = 0
   private needsInline = false
@@ -115,11 +108,11 @@ export class ThreadDecoding implements Decoding {
   }
 
   get hasProgress(): boolean {
-    return this.ranges.size > 0
+    return !this.ranges.isEmpty
   }
 
   get buffered(): Buffered {
-    return { messageCount: this.messageCount, sizeBytes: this.sizeBytes, sinceMs: this.startedAtMs }
+    return { messageCount: this.messageCount, sizeBytes: this.sizeBytes, sinceMs: this.ranges.startedAtMs }
   }
 
   get isEmpty(): boolean {
@@ -127,7 +120,7 @@ export class ThreadDecoding implements Decoding {
   }
 
   ageMs(nowMs: number): number {
-    return this.startedAtMs === null ? 0 : nowMs - this.startedAtMs
+    return this.ranges.ageMs(nowMs)
   }
 
   flushFacts(encodedRatio: number, nowMs: number): EpochFacts {
@@ -143,7 +136,7 @@ export class ThreadDecoding implements Decoding {
   }
 
   nextOffset(topicPartition: TopicPartition): bigint | null {
-    return this.ranges.get(topicPartition)?.nextOffset ?? null
+    return this.ranges.nextOffset(topicPartition)
   }
 
   push(chunks: readonly SourceChunk[]): void {
@@ -209,7 +202,7 @@ export class ThreadDecoding implements Decoding {
       buffered: this.buffered,
       tablePartitions: [],
       partitionIds: new Int32Array(0),
-      ranges: [...this.ranges.values()],
+      ranges: this.ranges.list(),
       counts,
       quarantined: this.quarantine?.finish() ?? null,
       newestRecordMs,
@@ -240,10 +233,9 @@ export class ThreadDecoding implements Decoding {
 
   private forgetEpoch(): void {
     this.epochNumber++
-    this.ranges = new Map()
+    this.ranges = new EpochRanges()
     this.recordCount = 0
     this.filtered = 0
-    this.startedAtMs = null
     this.quarantine = null
     this.quarantinedCount = 0
     this.needsInline = false
@@ -268,12 +260,8 @@ export class ThreadDecoding implements Decoding {
   }
 
   private isFull(): boolean {
-    const { limits } = this.context
-    return (
-      this.recordCount >= limits.messages ||
-      this.tablePartitionCount >= limits.tablePartitions ||
-      this.sizeBytes >= limits.memoryBytes
-    )
+    const { recordCount: messageCount, tablePartitionCount, sizeBytes } = this
+    return isFull({ messageCount, tablePartitionCount, sizeBytes }, this.context.limits)
   }
 
   private sum(value: (lane: Lane) => number): number {
@@ -312,7 +300,7 @@ export class ThreadDecoding implements Decoding {
     const { fromOffset } = queue
     const { topicPartition, nextOffset, abortedRecordCount } = queue.endChunk()
     this.filtered += abortedRecordCount
-    this.advance(topicPartition, fromOffset, nextOffset)
+    this.ranges.advance(topicPartition, fromOffset, nextOffset, this.context.runtime.now())
   }
 
   /** Resolves at once, unless where the part ends is for the thread to say. */
@@ -328,7 +316,7 @@ export class ThreadDecoding implements Decoding {
       if (decoded === null || this.needsInline) return
       nextOffset = decoded.nextOffset
     }
-    this.advance(topicPartition, fromOffset, nextOffset)
+    this.ranges.advance(topicPartition, fromOffset, nextOffset, this.context.runtime.now())
     queue.pass(part, nextOffset)
     if (queue.isChunkSpent) this.endChunk()
   }
@@ -398,14 +386,6 @@ export class ThreadDecoding implements Decoding {
       }
     }
     assert.fail(`no record at ${offset}`)
-  }
-
-  private advance(topicPartition: TopicPartition, fromOffset: bigint, nextOffset: bigint): void {
-    if (nextOffset <= fromOffset) return
-    this.startedAtMs ??= this.context.runtime.now()
-    const range = this.ranges.get(topicPartition)
-    if (range === undefined) this.ranges.set(topicPartition, { topicPartition, fromOffset, nextOffset })
-    else if (nextOffset > range.nextOffset) range.nextOffset = nextOffset
   }
 }
 
