@@ -1,35 +1,17 @@
 /**
- * Chunks that were fetched and not yet handed out, in parts of a size that a thread takes.
+ * Chunks that were fetched, worked off in their order: the one at the head, and how far it was passed.
  *
  * @module
  */
-import { KafkaError } from '../error.ts'
+import assert from 'node:assert/strict'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
-import { readBatchHeader } from '../kafka/record-batch.ts'
-
-/** Bytes of a part, as Kafka has them; a larger batch is a part of its own. */
-export const PART_MAX_BYTES = 256 * 1024
-
-/** Whole batches of a chunk, one behind the other, or the beginning of one. */
-export interface ChunkPart {
-  readonly topicPartition: TopicPartition
-  /** Records below it are passed over. */
-  readonly fromOffset: bigint
-  readonly nextOffset: bigint
-  /** To stop after so many messages, in its one batch; null without a bound. */
-  readonly messagesMax: number | null
-  readonly batches: readonly Uint8Array[]
-  readonly sizeBytes: number
-  /** Of the batches, `messagesMax` at most: not each need be a message of the part. */
-  readonly recordCount: number
-}
 
 export class ChunkQueue {
+  /** In the chunk at the head: the first batch that nobody has taken yet. */
+  protected batchIndex = 0
   private chunks: SourceChunk[] = []
   private head = 0
-  /** In the chunk at the head. */
-  private batchIndex = 0
-  private position: bigint | null = null
+  #position: bigint | null = null
 
   get isEmpty(): boolean {
     return this.head === this.chunks.length
@@ -41,86 +23,56 @@ export class ChunkQueue {
 
   /** Does a chunk of this partition wait that ends here? */
   endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean {
-    const waiting = this.chunks.slice(this.head)
-    return waiting.some(each => each.topicPartition === topicPartition && each.nextOffset === nextOffset)
+    return this.waiting().some(
+      each => each.topicPartition === topicPartition && each.nextOffset === nextOffset,
+    )
   }
 
-  /**
-   * What comes next of the chunk at the head; null where no batch is left of it. The queue must not be empty.
-   *
-   * @param messagesMax at least one
-   * @returns `damaged` where a batch's header cannot be read
-   */
-  next(messagesMax: number): ChunkPart | 'damaged' | null {
-    const { topicPartition, batches, nextOffset } = this.chunk
-    const { topic, partition } = topicPartition
-    const taken: Uint8Array[] = []
-    let sizeBytes = 0
-    let recordCount = 0
-    let behind = this.fromOffset
-    try {
-      for (let index = this.batchIndex; index < batches.length; index++) {
-        const batch = batches[index]!
-        const header = readBatchHeader(batch, 0, topic, partition)
-        if (header === null) return 'damaged'
-        const isTooMany = recordCount + header.recordCount > messagesMax
-        if (taken.length > 0 && (isTooMany || sizeBytes + batch.length > PART_MAX_BYTES)) break
-        taken.push(batch)
-        sizeBytes += batch.length
-        recordCount += header.recordCount
-        behind = index === batches.length - 1 ? nextOffset : header.lastOffset + 1n
-        if (isTooMany) break
-      }
-    } catch (error) {
-      if (error instanceof KafkaError) return 'damaged'
-      throw error
-    }
-    if (taken.length === 0) return null
-    return {
-      topicPartition,
-      fromOffset: this.fromOffset,
-      nextOffset: behind,
-      messagesMax: recordCount > messagesMax ? messagesMax : null,
-      batches: taken,
-      sizeBytes,
-      recordCount: Math.min(recordCount, messagesMax),
-    }
+  /** The chunk at the head; the queue must not be empty. */
+  get chunk(): SourceChunk {
+    const chunk = this.chunks[this.head]
+    assert(chunk !== undefined)
+    return chunk
   }
 
-  /** The part was handed out, and passed up to here: its end, or where its bound came first. */
-  pass(part: ChunkPart, nextOffset: bigint): void {
-    this.position = nextOffset
-    if (nextOffset >= part.nextOffset) this.batchIndex += part.batches.length
+  /** The next offset of the head chunk that was not passed yet. */
+  get position(): bigint {
+    return this.#position ?? this.chunk.fromOffset
   }
 
-  /** No batch is left of the chunk at the head. The queue must not be empty. */
+  set position(nextOffset: bigint) {
+    this.#position = nextOffset
+  }
+
+  /** Is nothing left of the head chunk? Then `endChunk` must be called. */
   get isChunkSpent(): boolean {
     return this.batchIndex === this.chunk.batches.length
   }
 
-  /** Where the rest of the chunk at the head begins. */
-  get fromOffset(): bigint {
-    return this.position ?? this.chunk.fromOffset
-  }
-
-  /** Leaves the chunk at the head behind. */
+  /** Leaves the head chunk behind. */
   endChunk(): SourceChunk {
     const { chunk } = this
     this.head++
-    this.batchIndex = 0
-    this.position = null
     if (this.isEmpty) this.clear()
+    else this.beginChunk()
     return chunk
   }
 
+  /** Forgets everything: the source was moved elsewhere. */
   clear(): void {
     this.chunks = []
     this.head = 0
-    this.batchIndex = 0
-    this.position = null
+    this.beginChunk()
   }
 
-  private get chunk(): SourceChunk {
-    return this.chunks[this.head]!
+  /** The head chunk is another one, of which nothing was passed. */
+  protected beginChunk(): void {
+    this.batchIndex = 0
+    this.#position = null
+  }
+
+  /** The head chunk and those behind it. */
+  protected waiting(): SourceChunk[] {
+    return this.chunks.slice(this.head)
   }
 }

@@ -6,12 +6,12 @@
  *
  * @module
  */
-import assert from 'node:assert/strict'
 import type { ProcessingConfig } from '../config/ingest-config.ts'
 import { BlockDecoder } from '../kafka/block-decoder.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readRecords } from '../kafka/record-batch.ts'
 import { RecordSlab } from '../kafka/record-slab.ts'
+import { ChunkQueue } from './chunk-queue.ts'
 
 /** Of one batch, decompressed, however large the memory limit. */
 const RECORD_BATCH_MAX_BYTES = 512 * 1024 ** 2
@@ -23,53 +23,20 @@ export function recordBatchMaxBytes({
   return Math.min(memoryLimitBytes, RECORD_BATCH_MAX_BYTES)
 }
 
-export class RecordQueue {
+export class RecordQueue extends ChunkQueue {
   /** The records of the batch that is being worked on; `index` is the next one. */
   readonly slab: RecordSlab = new RecordSlab(new BlockDecoder())
   index = 0
-  private chunks: SourceChunk[] = []
-  private head = 0
-  private batchIndex = 0
-  #position: bigint | null = null
   private readonly batchMaxBytes: number
 
   /** @param batchMaxBytes bound of one decompressed batch */
   constructor(batchMaxBytes: number) {
+    super()
     this.batchMaxBytes = batchMaxBytes
-  }
-
-  push(chunks: readonly SourceChunk[]): void {
-    for (const chunk of chunks) this.chunks.push(chunk)
-  }
-
-  /** Does a chunk of this partition wait that ends here? */
-  endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean {
-    const waiting = this.chunks.slice(this.head)
-    return waiting.some(each => each.topicPartition === topicPartition && each.nextOffset === nextOffset)
-  }
-
-  get isEmpty(): boolean {
-    return this.head === this.chunks.length
-  }
-
-  /** The chunk at the head; the queue must not be empty. */
-  get chunk(): SourceChunk {
-    const chunk = this.chunks[this.head]
-    assert(chunk !== undefined)
-    return chunk
   }
 
   get topicPartition(): TopicPartition {
     return this.chunk.topicPartition
-  }
-
-  /** The next offset of the head chunk that was not passed yet. */
-  get position(): bigint {
-    return this.#position ?? this.chunk.fromOffset
-  }
-
-  set position(nextOffset: bigint) {
-    this.#position = nextOffset
   }
 
   /**
@@ -94,29 +61,13 @@ export class RecordQueue {
     return true
   }
 
-  /** Has every record of the head chunk been passed? Then `endChunk` must be called. */
-  get isChunkSpent(): boolean {
-    return this.index >= this.slab.count && this.batchIndex === this.chunk.batches.length
-  }
-
-  /** Leaves the head chunk behind. */
-  endChunk(): SourceChunk {
-    const { chunk } = this
-    this.head++
-    this.batchIndex = 0
-    this.index = 0
-    this.#position = null
-    this.slab.clear()
-    if (this.head === this.chunks.length) {
-      this.chunks = []
-      this.head = 0
-    }
-    return chunk
+  override get isChunkSpent(): boolean {
+    return this.index >= this.slab.count && super.isChunkSpent
   }
 
   /** What was not passed yet; the queue is empty afterwards. */
   takeRest(): SourceChunk[] {
-    const [first, ...others] = this.chunks.slice(this.head)
+    const [first, ...others] = this.waiting()
     if (first === undefined) return []
     const batchIndex = this.index < this.slab.count ? this.batchIndex - 1 : this.batchIndex
     const rest = { ...first, fromOffset: this.position, batches: first.batches.slice(batchIndex) }
@@ -124,13 +75,9 @@ export class RecordQueue {
     return [rest, ...others]
   }
 
-  /** Forgets everything: the source was moved elsewhere. */
-  clear(): void {
-    this.chunks = []
-    this.head = 0
-    this.batchIndex = 0
+  protected override beginChunk(): void {
+    super.beginChunk()
     this.index = 0
-    this.#position = null
     this.slab.clear()
   }
 }

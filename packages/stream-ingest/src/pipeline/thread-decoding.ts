@@ -22,12 +22,12 @@ import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readBatchHeader, readRecords } from '../kafka/record-batch.ts'
 import { RecordSlab } from '../kafka/record-slab.ts'
 import { rejectRecord } from './bad-record.ts'
-import { type ChunkPart, ChunkQueue, PART_MAX_BYTES } from './chunk-queue.ts'
 import type { DecodeOutcome, Decoding, DecodingContext } from './decoding.ts'
 import { addTo, type Buffered, type EpochCounts, type EpochCut, emptyCounts } from './epoch.ts'
 import { EpochRanges } from './epoch-ranges.ts'
 import { type EpochFacts, isFull } from './flush-policy.ts'
 import type { AskMergeRules } from './merging-rows.ts'
+import { type ChunkPart, PART_MAX_BYTES, PartQueue } from './part-queue.ts'
 import { QuarantineRows } from './quarantine-rows.ts'
 import { recordBatchMaxBytes } from './record-queue.ts'
 import type { DecodedTask, DecodeTask, LaneLayout } from './thread-message.ts'
@@ -56,7 +56,7 @@ export class ThreadDecoding implements Decoding {
   private readonly lanes: readonly Lane[]
   private readonly askRules: AskMergeRules | null
   private layout: TableLayout
-  private readonly queue = new ChunkQueue()
+  private readonly queue = new PartQueue()
   private ranges = new EpochRanges()
   /** Of batches that went out, whether they are decoded or not. */
   private recordCount = 0
@@ -297,10 +297,10 @@ export class ThreadDecoding implements Decoding {
 
   private endChunk(): void {
     const { queue } = this
-    const { fromOffset } = queue
+    const { position } = queue
     const { topicPartition, nextOffset, abortedRecordCount } = queue.endChunk()
     this.filtered += abortedRecordCount
-    this.ranges.advance(topicPartition, fromOffset, nextOffset, this.context.runtime.now())
+    this.ranges.advance(topicPartition, position, nextOffset, this.context.runtime.now())
   }
 
   /** Resolves at once, unless where the part ends is for the thread to say. */

@@ -4,7 +4,7 @@ import { checkTable, loadSnapshot, MemoryObjectStore, scanTable } from '@stream-
 import fc from 'fast-check'
 import { IngestConfig } from '../../src/config/config.ts'
 import { type IngestEvents, subscribe } from '../../src/observe/event.ts'
-import { PART_MAX_BYTES } from '../../src/pipeline/chunk-queue.ts'
+import { PART_MAX_BYTES } from '../../src/pipeline/part-queue.ts'
 import { type ProcessingResult, StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
 import type { DecodeThread } from '../../src/pipeline/thread-pool.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
