@@ -9,13 +9,10 @@ import type { ConfigTest, TestRecord, WrittenMap } from '../config/config-test.t
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import { StreamIngestError } from '../error.ts'
+import { chunkOfRecords } from '../kafka/message-chunk.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
-import { encodeRecordBatch } from '../kafka/record-batch-encoder.ts'
 import { RowComparison, type ValueDifference } from './expected-row.ts'
 import { type DecodedMessage, MessageDecoder } from './message-decoder.ts'
-
-/** Of one record batch: its offsets are 32-bit deltas. */
-const OFFSET_DELTA_MAX = 0x7fff_ffffn
 
 export type BadKey = 'code' | 'column' | 'message'
 
@@ -101,44 +98,21 @@ function chunksOf(records: readonly TestRecord[]): SourceChunk[] {
   const runs: TestRecord[][] = []
   for (const record of records) {
     const run = runs.at(-1)
-    if (run !== undefined && continues(run, record)) run.push(record)
+    if (run !== undefined && continues(run.at(-1)!, record)) run.push(record)
     else runs.push([record])
   }
   const known = new Map<string, TopicPartition>()
   return runs.map(run => {
-    const { topic, partition, offset: fromOffset } = run[0]!
+    const { topic, partition } = run[0]!
     const key = `${partition} ${topic}`
     const topicPartition = known.get(key) ?? { topic, topicId: topic, partition }
     known.set(key, topicPartition)
-    const encodable = run.map(({ offset, timestampMs, ...record }) => ({
-      ...record,
-      offsetDelta: Number(offset - fromOffset),
-      // Kafka's own mark of a record without one.
-      timestampMs: timestampMs ?? -1,
-    }))
-    const batch = encodeRecordBatch(encodable, { baseOffset: fromOffset })
-    const nextOffset = run.at(-1)!.offset + 1n
-    return {
-      topicPartition,
-      fromOffset,
-      nextOffset,
-      batches: [batch],
-      sizeBytes: batch.length,
-      abortedRecordCount: 0,
-      endOffset: nextOffset,
-    }
+    return chunkOfRecords(topicPartition, run, record => record)
   })
 }
 
-function continues(run: readonly TestRecord[], { topic, partition, offset }: TestRecord): boolean {
-  const first = run[0]!
-  const last = run.at(-1)!
-  return (
-    last.topic === topic &&
-    last.partition === partition &&
-    last.offset < offset &&
-    offset - first.offset <= OFFSET_DELTA_MAX
-  )
+function continues(last: TestRecord, { topic, partition, offset }: TestRecord): boolean {
+  return last.topic === topic && last.partition === partition && last.offset < offset
 }
 
 function differencesOf({ expected }: ConfigTest, outcome: TestOutcome): Difference[] {

@@ -4,12 +4,8 @@
  * @module
  */
 import type { TableRow } from '@stream-ingest/delta'
+import { chunkOfRecords, inOffsetOrder, type RecordContent } from '../kafka/message-chunk.ts'
 import type { SourceChunk } from '../kafka/message-source.ts'
-import { type EncodableRecord, encodeRecordBatch } from '../kafka/record-batch-encoder.ts'
-
-/** Kafka's own mark of a record without one. */
-const NO_TIMESTAMP = -1
-const OFFSET_DELTA_MAX = 0x7fff_ffffn
 
 /** What a record is told from others by, in one quarantine of one pipeline. */
 export function recordKey(topicId: string, partition: number, offset: bigint): string {
@@ -22,26 +18,10 @@ export function recordKeyOf(row: TableRow): string {
 
 /** One chunk for each topic partition, each record once. */
 export function chunksOfRows(rows: readonly TableRow[]): SourceChunk[] {
-  const groups = Map.groupBy(rows, row => `${String(row.topic_id)}:${String(row.partition)}`)
+  const groups = Map.groupBy(rows as readonly QuarantineRow[], row => `${row.topic_id}:${row.partition}`)
   return Array.from(groups.values(), group => {
-    const sorted = group.toSorted((a, b) => compare(a.offset as bigint, b.offset as bigint))
-    const distinct = sorted.filter((row, i) => row.offset !== sorted[i - 1]?.offset)
-    const [first] = distinct
-    const batches = encodeRows(distinct)
-    const nextOffset = (distinct.at(-1)!.offset as bigint) + 1n
-    return {
-      topicPartition: {
-        topic: first!.topic as string,
-        topicId: first!.topic_id as string,
-        partition: first!.partition as number,
-      },
-      fromOffset: first!.offset as bigint,
-      nextOffset,
-      batches,
-      sizeBytes: batches.reduce((total, batch) => total + batch.length, 0),
-      abortedRecordCount: 0,
-      endOffset: nextOffset,
-    }
+    const { topic, topic_id: topicId, partition } = group[0]!
+    return chunkOfRecords({ topic, topicId, partition }, inOffsetOrder(group), contentOf)
   })
 }
 
@@ -63,32 +43,24 @@ interface HeaderRow {
   readonly value: Uint8Array | null
 }
 
-function encodeRows(rows: readonly TableRow[]): Uint8Array[] {
-  const batches: Uint8Array[] = []
-  for (let start = 0; start < rows.length; ) {
-    const baseOffset = rows[start]!.offset as bigint
-    let end = start
-    while (end < rows.length && (rows[end]!.offset as bigint) - baseOffset <= OFFSET_DELTA_MAX) end++
-    const records = rows.slice(start, end).map(row => recordOf(row, baseOffset))
-    batches.push(encodeRecordBatch(records, { baseOffset }))
-    start = end
-  }
-  return batches
+interface QuarantineRow extends TableRow {
+  readonly topic: string
+  readonly topic_id: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly timestamp_ms: bigint | null
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly HeaderRow[] | null
+  readonly raw_headers: Uint8Array | null
 }
 
-function recordOf(row: TableRow, baseOffset: bigint): EncodableRecord {
-  const headers = (row.headers as HeaderRow[] | null) ?? []
-  const raw = row.raw_headers as Uint8Array | null
+function contentOf(row: QuarantineRow): RecordContent {
   return {
-    key: row.key as Uint8Array | null,
-    value: row.value as Uint8Array | null,
-    timestampMs: row.timestamp_ms === null ? NO_TIMESTAMP : Number(row.timestamp_ms),
-    offsetDelta: Number((row.offset as bigint) - baseOffset),
-    headers: headers.map(({ key, value }) => [key, value]),
-    ...(raw === null ? {} : { rawHeaders: raw }),
+    key: row.key,
+    value: row.value,
+    timestampMs: row.timestamp_ms === null ? null : Number(row.timestamp_ms),
+    headers: (row.headers ?? []).map(({ key, value }) => [key, value]),
+    ...(row.raw_headers === null ? {} : { rawHeaders: row.raw_headers }),
   }
-}
-
-function compare(a: bigint, b: bigint): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
