@@ -121,15 +121,7 @@ export async function checkMessages(
     const epoch = new Epoch(layout, processing.onNullValue, Number.POSITIVE_INFINITY, rules)
     const queue = new RecordQueue(recordBatchMaxBytes(processing))
     queue.push(chunks)
-    const bad: BadRecord[] = []
-    while (!queue.isEmpty) {
-      if (!queue.advanceBatch()) {
-        queue.endChunk()
-        continue
-      }
-      const record = epoch.appendRecords(queue, Number.POSITIVE_INFINITY, 0)
-      if (record !== null) bad.push(record)
-    }
+    const bad = [...epoch.appendAll(queue, 0)]
     const { messageCount } = epoch
     if (bad.length === 0) {
       const message = messageCount === 0 ? 'none to look at' : `the newest ${messageCount} fit the columns`

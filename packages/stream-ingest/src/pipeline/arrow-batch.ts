@@ -46,13 +46,8 @@ export function convertToArrowBatch(
   const epoch = new Epoch(layoutOf(pipeline), processing.onNullValue, Number.POSITIVE_INFINITY, rules)
   const queue = new RecordQueue(recordBatchMaxBytes(processing))
   queue.push(messages instanceof MessageBatch ? messages.chunks : chunksOf(messages))
-  while (!queue.isEmpty) {
-    if (!queue.advanceBatch()) {
-      queue.endChunk()
-      continue
-    }
-    const bad = epoch.appendRecords(queue, Number.POSITIVE_INFINITY, 0)
-    if (bad !== null && rejectRecord(converting(pipeline), bad, false) === 'stop') {
+  for (const bad of epoch.appendAll(queue, 0)) {
+    if (rejectRecord(converting(pipeline), bad, false) === 'stop') {
       throw badRecordError(pipeline, bad, pipeline.delta.tableName)
     }
   }

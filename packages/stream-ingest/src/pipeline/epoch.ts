@@ -195,6 +195,18 @@ export class Epoch {
     return bad
   }
 
+  /** Decodes all that is queued, whatever it comes to, and hands out each bad record when it is met. */
+  *appendAll(queue: RecordQueue, nowMs: number): Generator<BadRecord, void, void> {
+    while (!queue.isEmpty) {
+      if (!queue.advanceBatch()) {
+        this.endChunk(queue, nowMs)
+        continue
+      }
+      const bad = this.appendRecords(queue, Number.POSITIVE_INFINITY, nowMs)
+      if (bad !== null) yield bad
+    }
+  }
+
   /** Takes a bad record back: the epoch ends right before it. It must be the last one that was appended. */
   excludeLast(bad: BadRecord): void {
     this.counts.messages--

@@ -289,15 +289,7 @@ class QuarantineReplay {
     const epoch = new Epoch(current, onNullValue, TABLE_PARTITIONS_MAX, askMergeRules(config, table))
     const queue = new RecordQueue(recordBatchMaxBytes(config.processing))
     queue.push(chunksOfRows(rows))
-    const bad: BadRecord[] = []
-    while (!queue.isEmpty) {
-      if (!queue.advanceBatch()) {
-        epoch.endChunk(queue, runtime.now())
-        continue
-      }
-      const found = epoch.appendRecords(queue, Number.POSITIVE_INFINITY, runtime.now())
-      if (found !== null) bad.push(found)
-    }
+    const bad = [...epoch.appendAll(queue, runtime.now())]
     return { cut: epoch.cut(), bad }
   }
 
