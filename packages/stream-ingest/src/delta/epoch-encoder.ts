@@ -146,15 +146,9 @@ export class EpochEncoder {
   }
 }
 
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += value(item)
-  return total
-}
-
 /** Bytes of the buffers that a batch refers to, nested columns included. */
 export function batchSizeBytes(batch: ColumnBatch): number {
-  return sum(batch.columns, columnSizeBytes)
+  return batch.columns.reduce((total, column) => total + columnSizeBytes(column), 0)
 }
 
 function columnSizeBytes(column: ColumnBatch['columns'][number]): number {
@@ -169,7 +163,7 @@ function columnSizeBytes(column: ColumnBatch['columns'][number]): number {
         validity + column.offsets.byteLength + columnSizeBytes(column.key) + columnSizeBytes(column.value)
       )
     case 'struct':
-      return validity + sum(column.fields, columnSizeBytes)
+      return column.fields.reduce((total, field) => total + columnSizeBytes(field), validity)
     default:
       return validity + column.values.byteLength
   }

@@ -245,8 +245,8 @@ export class TableWriter {
           operationMetrics: {
             numAddedFiles: String(files.length),
             numRemovedFiles: '0',
-            numOutputRows: String(sum(files, f => f.rowCount)),
-            numOutputBytes: String(sum(files, f => f.sizeBytes)),
+            numOutputRows: String(files.reduce((total, f) => total + f.rowCount, 0)),
+            numOutputBytes: String(files.reduce((total, f) => total + f.sizeBytes, 0)),
             ...epoch.metrics,
           },
           txnId,
@@ -270,10 +270,4 @@ export class TableWriter {
 /** Files hold the table's names (physical ones under column mapping), ids and types: are they the same? */
 function takesSameFiles(before: RowPlan, now: RowPlan): boolean {
   return formatSchemaString(before.schema) === formatSchemaString(now.schema)
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += value(item)
-  return total
 }
