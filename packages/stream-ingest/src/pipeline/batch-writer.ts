@@ -215,6 +215,7 @@ export class BatchWriter {
   private async flush(): Promise<Progress> {
     const { config, epoch, runtime } = this
     const { writer, quarantine } = this.table
+    const pipeline = config.name
     if (!epoch.hasProgress) return 'done'
     const reason = this.dueFlush() ?? 'stop'
     const cut = epoch.cut()
@@ -225,10 +226,10 @@ export class BatchWriter {
     })
     if (writer === null || config.processing.dryRun) {
       this.count(cut, writer?.planEpoch(columns) ?? [])
-      publishPlannedSchema(config.name, cut)
+      publishPlannedSchema(pipeline, cut)
       return 'done'
     }
-    const outcome = await commitEpoch(writer, config.name, cut, columns, reason, runtime, quarantine)
+    const outcome = await commitEpoch({ cut, columns, reason, pipeline, writer, quarantine, runtime })
     if (outcome.status !== 'committed') {
       this.dropped.note(outcome)
       return 'dropped'
@@ -238,7 +239,7 @@ export class BatchWriter {
     for (const { topicPartition, nextOffset } of cut.ranges) this.own.set(topicPartition, nextOffset)
     this.counts.commits++
     this.count(cut, outcome.files)
-    await keepUpLog(writer, config.name, outcome.version, runtime)
+    await keepUpLog(writer, pipeline, outcome.version, runtime)
     return 'done'
   }
 

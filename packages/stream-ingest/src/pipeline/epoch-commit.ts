@@ -61,39 +61,44 @@ export function commitMetrics(
   }
 }
 
+/** An epoch, where it goes and what is told of it. */
+export interface EpochCommit {
+  readonly cut: EpochCut
+  readonly columns: EpochColumns
+  readonly reason: FlushReason
+  /** Its name. */
+  readonly pipeline: string
+  readonly writer: TableWriter
+  /** Null where bad records do not go there. */
+  readonly quarantine: Quarantine | null
+  readonly runtime: Runtime
+}
+
 /**
  * Writes the epoch, its bad records before its rows, and publishes what became of it.
  *
- * @param quarantine null where bad records do not go there
  * @throws what {@link TableWriter.writeEpoch} throws
  */
-export async function commitEpoch(
-  writer: TableWriter,
-  pipeline: string,
-  cut: EpochCut,
-  columns: EpochColumns,
-  reason: FlushReason,
-  runtime: Runtime,
-  quarantine: Quarantine | null,
-): Promise<EpochOutcome> {
+export async function commitEpoch(commit: EpochCommit): Promise<EpochOutcome> {
+  const { pipeline, cut, reason } = commit
   publishCut(pipeline, cut, reason)
   try {
-    return await commitAndTell(writer, pipeline, cut, columns, reason, runtime, quarantine)
+    return await commitAndTell(commit)
   } catch (error) {
     publish('commit:failed', { pipeline, error })
     throw error
   }
 }
 
-async function commitAndTell(
-  writer: TableWriter,
-  pipeline: string,
-  cut: EpochCut,
-  columns: EpochColumns,
-  reason: FlushReason,
-  runtime: Runtime,
-  quarantine: Quarantine | null,
-): Promise<EpochOutcome> {
+async function commitAndTell({
+  cut,
+  columns,
+  reason,
+  pipeline,
+  writer,
+  quarantine,
+  runtime,
+}: EpochCommit): Promise<EpochOutcome> {
   const startedMs = runtime.monotonicMs()
   const encodedBeforeMs = writer.stages.encodeMs
   let offsets = columns.offsets

@@ -83,7 +83,9 @@ export class AppendSink implements EpochSink {
   }
 
   async write(cut: EpochCut, reason: FlushReason): Promise<SinkOutcome> {
+    const { writer } = this
     const { config, runtime, quarantine, tableProgress, metrics } = this.context
+    const pipeline = config.name
     const starts = tableProgress.takeUnrecorded()
     const columns = epochColumns(cut, {
       pipelineId: config.pipelineId,
@@ -91,14 +93,14 @@ export class AppendSink implements EpochSink {
       committed: tp => tableProgress.committedOffset(tp),
       starts,
     })
-    const outcome = await commitEpoch(this.writer, config.name, cut, columns, reason, runtime, quarantine)
+    const outcome = await commitEpoch({ cut, columns, reason, pipeline, writer, quarantine, runtime })
     if (outcome.status !== 'committed') return outcome
     // Crash from here on: the commit stands, and the next start reads its offsets from the table.
     tableProgress.commit(cut, starts)
     metrics.commits++
     metrics.conflicts += outcome.attemptCount - 1
     countCut(metrics, cut.counts, outcome.files)
-    await keepUpLog(this.writer, config.name, outcome.version, runtime)
+    await keepUpLog(writer, pipeline, outcome.version, runtime)
     this.groupOffsets.commit(tableProgress.committedOffsets())
     return { status: 'taken' }
   }
