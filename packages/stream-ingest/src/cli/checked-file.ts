@@ -6,11 +6,11 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { checkConfigText } from '../config/config.ts'
-import { isConfigText, loadConfigText } from '../config/config-source.ts'
+import { loadConfigText } from '../config/config-source.ts'
 import { ConfigError } from '../error.ts'
 import type { CommandIo } from './command-io.ts'
 import { wholeFile } from './config-files.ts'
-import { DEFAULT_CONFIG_FILE } from './load-config.ts'
+import { configsOf } from './load-config.ts'
 import { type FileReport, unreadable } from './validate-report.ts'
 
 type World = Pick<CommandIo, 'env' | 'cwd'>
@@ -24,14 +24,10 @@ export interface CheckedFile extends FileReport {
 
 /** Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. */
 export async function checkFiles(files: readonly string[], io: World): Promise<readonly CheckedFile[]> {
-  const fromEnvironment = io.env.INGEST_CONFIG
-  const hasEnvironment = files.length === 0 && fromEnvironment !== undefined && fromEnvironment.trim() !== ''
-  const named = files.length > 0 ? files : [hasEnvironment ? fromEnvironment.trim() : DEFAULT_CONFIG_FILE]
+  const configs = configsOf(files, io)
+  if ('text' in configs) return [checkText(configs.text.trim(), 'INGEST_CONFIG', null, io)]
   const checked: CheckedFile[] = []
-  for (const name of named) {
-    const isText = hasEnvironment && isConfigText(name)
-    checked.push(isText ? checkText(name, 'INGEST_CONFIG', null, io) : await checkFile(name, io))
-  }
+  for (const file of configs.files) checked.push(await checkFile(file, io))
   return checked
 }
 

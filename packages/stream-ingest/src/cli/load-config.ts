@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IngestConfig } from '../config/config.ts'
+import { isConfigText } from '../config/config-source.ts'
 import type { PipelineConfig } from '../config/ingest-config.ts'
 import { nearestWord } from '../config/suggestion.ts'
 import { ConfigError } from '../error.ts'
@@ -79,6 +80,18 @@ async function findConfig(
   throw new ConfigError('CONFIG_NOT_FOUND', `no configuration: there is no \`${DEFAULT_CONFIG_FILE}\` here`, {
     hint: 'begin with `stream-ingest init`, name a file (`stream-ingest run FILE`), or set INGEST_CONFIG to a path, an `s3://` URI or the YAML text',
   })
+}
+
+/** The named files; without any, the text that `INGEST_CONFIG` holds or the file that it names, else `./stream-ingest.yaml`. */
+export function configsOf(
+  files: readonly string[],
+  { env }: Pick<CommandIo, 'env'>,
+): { readonly files: readonly string[] } | { readonly text: string } {
+  if (files.length > 0) return { files }
+  const text = env.INGEST_CONFIG ?? ''
+  const file = text.trim()
+  if (isConfigText(file)) return { text }
+  return { files: [file === '' ? DEFAULT_CONFIG_FILE : file] }
 }
 
 /** @throws ConfigError `CONFIG_USAGE` naming the pipelines that there are */

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { isConfigText } from '../config/config-source.ts'
 import { ConfigError, EXIT_CODES } from '../error.ts'
 import { checkText } from './checked-file.ts'
 import type { CommandIo } from './command-io.ts'
 import { findConfigTexts, isMarkdown } from './config-files.ts'
-import { DEFAULT_CONFIG_FILE } from './load-config.ts'
+import { configsOf } from './load-config.ts'
 import { warnOfSharedTopics } from './shared-topic.ts'
 import { formatEffective } from './validate-effective.ts'
 import { formatGithub } from './validate-github.ts'
@@ -68,14 +67,13 @@ async function checkAll(
   names: readonly string[],
   io: ValidateIo,
 ): Promise<Pick<ValidateReport, 'files' | 'skipped'>> {
-  const value = io.env.INGEST_CONFIG?.trim() ?? ''
-  if (names.length === 0 && isConfigText(value)) {
-    return { files: [checkText(io.env.INGEST_CONFIG as string, 'INGEST_CONFIG', null, io, true)], skipped: 0 }
+  const configs = configsOf(names, io)
+  if ('text' in configs) {
+    return { files: [checkText(configs.text, 'INGEST_CONFIG', null, io, true)], skipped: 0 }
   }
-  const named = names.length > 0 ? names : [value === '' ? DEFAULT_CONFIG_FILE : value]
   const files: FileReport[] = []
   let skipped = 0
-  for (const name of named) {
+  for (const name of configs.files) {
     const found = await findConfigTexts(name, { cwd: io.cwd, readStdin: io.readStdin ?? null })
     if ('problem' in found) {
       files.push(unreadable(found.file, found.problem))
