@@ -44,18 +44,13 @@ test('pyarrow and DuckDB read what was written, and its statistics are those of 
   const folder = await mkdtemp(join(tmpdir(), 'parquet-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const encoder = createParquetEncoder()
-  const manifest = []
+  const manifest: Expectation[] = []
   for (const [i, { options, schema, rows }] of files().entries()) {
     const path = join(folder, `${i}-${options.codec}.parquet`)
     await writeFile(path, encoder.encode(batchOf(schema, rows), options).bytes)
-    const columns = schema.fields.map(f => [f.name, rows.map(row => canonical(row[f.name], f.type))])
-    manifest.push({ path, columns: Object.fromEntries(columns) })
+    manifest.push({ path, columns: expectedColumns(schema, rows) })
   }
-  const manifestPath = join(folder, 'manifest.json')
-  await writeFile(manifestPath, JSON.stringify(manifest))
-  const script = join(import.meta.dirname, 'independent-readers.py')
-  const { stdout } = await promisify(execFile)(python!, [script, manifestPath], { maxBuffer: 1 << 28 })
-  assert.deepEqual(JSON.parse(stdout), { files: manifest.length, problems: [] })
+  await assertReadersAgree(folder, manifest)
 })
 
 test('delta-rs reads every type of a table under every codec', {
@@ -64,8 +59,7 @@ test('delta-rs reads every type of a table under every codec', {
   const folder = await mkdtemp(join(tmpdir(), 'delta-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const rows = everyTypeRows()
-  const columns = everyTypeSchema.fields.map(f => [f.name, rows.map(row => canonical(row[f.name], f.type))])
-  const manifest = []
+  const manifest: Expectation[] = []
   for (const codec of PARQUET_CODECS) {
     const path = join(folder, codec)
     const store = new LocalObjectStore(path)
@@ -83,14 +77,30 @@ test('delta-rs reads every type of a table under every codec', {
       txnId: systemRuntime.uuid(),
     })
     assert.equal(outcome.status, 'committed')
-    manifest.push({ path, isTable: true, columns: Object.fromEntries(columns) })
+    manifest.push({ path, isTable: true, columns: expectedColumns(everyTypeSchema, rows) })
   }
+  await assertReadersAgree(folder, manifest)
+})
+
+/** What the script is to find at a path: in a file, or in a table. */
+interface Expectation {
+  readonly path: string
+  readonly isTable?: boolean
+  /** By name, a canonical value for each row. */
+  readonly columns: Readonly<Record<string, readonly unknown[]>>
+}
+
+function expectedColumns(schema: StructType, rows: readonly Row[]): Expectation['columns'] {
+  return Object.fromEntries(schema.fields.map(f => [f.name, rows.map(row => canonical(row[f.name], f.type))]))
+}
+
+async function assertReadersAgree(folder: string, manifest: readonly Expectation[]): Promise<void> {
   const manifestPath = join(folder, 'manifest.json')
   await writeFile(manifestPath, JSON.stringify(manifest))
   const script = join(import.meta.dirname, 'independent-readers.py')
   const { stdout } = await promisify(execFile)(python!, [script, manifestPath], { maxBuffer: 1 << 28 })
   assert.deepEqual(JSON.parse(stdout), { files: manifest.length, problems: [] })
-})
+}
 
 interface FileCase extends BatchCase {
   readonly options: ParquetEncodeOptions
