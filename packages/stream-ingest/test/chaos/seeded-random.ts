@@ -3,16 +3,17 @@
  *
  * @module
  */
+import { createRandom } from '../../src/testing/generate-messages.ts'
 
-/** Mulberry32: small, fast, and the same everywhere. */
 export class SeededRandom {
   readonly #seed: number
-  #state: number
+  /** In [0, 1). */
+  readonly next: () => number
 
   /** @param seed any 32-bit integer */
   constructor(seed: number) {
     this.#seed = seed | 0
-    this.#state = seed | 0
+    this.next = createRandom(seed)
   }
 
   /** A stream of its own, the same for the same label however much of this one was drawn. */
@@ -21,14 +22,6 @@ export class SeededRandom {
     let hash = Math.imul(this.#seed ^ 0x811c9dc5, 0x01000193)
     for (let i = 0; i < label.length; i++) hash = Math.imul(hash ^ label.charCodeAt(i), 0x01000193)
     return new SeededRandom(hash)
-  }
-
-  /** In [0, 1). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
   }
 
   /** A whole number, both ends included. */

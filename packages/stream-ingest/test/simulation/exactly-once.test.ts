@@ -16,6 +16,7 @@ import type { CompressionCodec } from '../../src/kafka/compression.ts'
 import { subscribe } from '../../src/observe/event.ts'
 import { replayQuarantine } from '../../src/pipeline/quarantine-replay.ts'
 import { StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
+import { createRandom } from '../../src/testing/generate-messages.ts'
 import { MemoryKafka } from '../../src/testing/memory-source.ts'
 import { LocalThread } from '../pipeline/local-thread.ts'
 
@@ -30,17 +31,6 @@ const POISON_SHARE = 0.05
 /** Of those who run at once: replays in place of runs. */
 const REPLAY_SHARE = 0.3
 const CODECS: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
-
-/** Mulberry32: a seed gives a scenario, as far as the event loop keeps the order of what is ready at once. */
-function seeded(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}
 
 /** Waiting costs a turn of the event loop and moves the clock. */
 function virtualRuntime(random: () => number): Runtime {
@@ -81,6 +71,7 @@ function randomFault(random: () => number, share: number, operation: string): St
   return faults[Math.floor(random() * faults.length)]
 }
 
+/** A seed gives a scenario, as far as the event loop keeps the order of what is ready at once. */
 class Scenario {
   readonly random: () => number
   readonly runtime: Runtime
@@ -97,7 +88,7 @@ class Scenario {
   readonly faultShare: number
 
   constructor(seed: number) {
-    this.random = seeded(seed)
+    this.random = createRandom(seed)
     this.runtime = virtualRuntime(this.random)
     this.kafka = new MemoryKafka(this.runtime)
     this.partitions = 1 + this.pick(4)
