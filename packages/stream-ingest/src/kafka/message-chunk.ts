@@ -5,6 +5,7 @@
  */
 import type { KafkaMessage } from './message-batch.ts'
 import type { SourceChunk, TopicPartition } from './message-source.ts'
+import type { NamedPartitions } from './named-partitions.ts'
 import { readBatchHeader, readRecords } from './record-batch.ts'
 import { type EncodableRecord, encodeRecordBatch } from './record-batch-encoder.ts'
 import { RecordSlab } from './record-slab.ts'
@@ -31,16 +32,12 @@ export interface MessageChunks {
   readonly repeatedCount: number
 }
 
-/**
- * One chunk for each topic partition, from its first message to its last, in the order of the offsets.
- *
- * @param topicPartitionOf gives the same object for the same topic partition every time
- */
+/** One chunk for each topic partition, from its first message to its last, in the order of the offsets. */
 export function chunksOfMessages(
   messages: Iterable<KafkaMessage>,
-  topicPartitionOf: (topic: string, partition: number) => TopicPartition,
+  partitions: NamedPartitions,
 ): MessageChunks {
-  const groups = Map.groupBy(messages, ({ topic, partition }) => topicPartitionOf(topic, partition))
+  const groups = Map.groupBy(messages, ({ topic, partition }) => partitions.of(topic, partition))
   let repeatedCount = 0
   const chunks = Array.from(groups, ([topicPartition, group]) => {
     const distinct = inOffsetOrder(group)

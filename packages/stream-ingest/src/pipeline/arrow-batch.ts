@@ -11,6 +11,8 @@ import { arrowBatchOf, arrowSchemaOf, type RecordBatch, type Schema } from '../d
 import { ConfigError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
 import { chunksOfMessages } from '../kafka/message-chunk.ts'
+import type { SourceChunk } from '../kafka/message-source.ts'
+import { NamedPartitions } from '../kafka/named-partitions.ts'
 import { badRecordError, rejectRecord } from './bad-record.ts'
 import { Epoch } from './epoch.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
@@ -61,14 +63,8 @@ function converting(pipeline: PipelineConfig): PipelineConfig {
   return { ...pipeline, processing: { ...processing, onBadRecord: 'skip' } }
 }
 
-function chunksOf(messages: Iterable<KafkaMessage>): ReturnType<typeof chunksOfMessages>['chunks'] {
-  const known = new Map<string, { topic: string; topicId: string; partition: number }>()
-  return chunksOfMessages(messages, (topic, partition) => {
-    const key = `${topic}:${partition}`
-    const found = known.get(key) ?? { topic, topicId: topic, partition }
-    known.set(key, found)
-    return found
-  }).chunks
+function chunksOf(messages: Iterable<KafkaMessage>): readonly SourceChunk[] {
+  return chunksOfMessages(messages, new NamedPartitions()).chunks
 }
 
 function pipelineOf(config: IngestConfig | PipelineConfig): PipelineConfig {

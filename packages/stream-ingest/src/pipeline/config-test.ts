@@ -10,7 +10,8 @@ import type { PipelineConfig } from '../config/ingest-config.ts'
 import type { TableLayout } from '../config/table-layout.ts'
 import { StreamIngestError } from '../error.ts'
 import { chunkOfRecords } from '../kafka/message-chunk.ts'
-import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import type { SourceChunk } from '../kafka/message-source.ts'
+import { NamedPartitions } from '../kafka/named-partitions.ts'
 import { RowComparison, type ValueDifference } from './expected-row.ts'
 import { type DecodedMessage, MessageDecoder } from './message-decoder.ts'
 
@@ -101,13 +102,10 @@ function chunksOf(records: readonly TestRecord[]): SourceChunk[] {
     if (run !== undefined && continues(run.at(-1)!, record)) run.push(record)
     else runs.push([record])
   }
-  const known = new Map<string, TopicPartition>()
+  const partitions = new NamedPartitions()
   return runs.map(run => {
     const { topic, partition } = run[0]!
-    const key = `${partition} ${topic}`
-    const topicPartition = known.get(key) ?? { topic, topicId: topic, partition }
-    known.set(key, topicPartition)
-    return chunkOfRecords(topicPartition, run, record => record)
+    return chunkOfRecords(partitions.of(topic, partition), run, record => record)
   })
 }
 

@@ -25,7 +25,8 @@ import { arrowSchemaOf, type Schema } from '../delta/arrow.ts'
 import { ConfigError, DeltaError, S3Error, StreamIngestError } from '../error.ts'
 import { type KafkaMessage, MessageBatch } from '../kafka/message-batch.ts'
 import { chunksOfMessages } from '../kafka/message-chunk.ts'
-import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
+import type { SourceChunk } from '../kafka/message-source.ts'
+import { NamedPartitions } from '../kafka/named-partitions.ts'
 import { HEALTH_TIMEOUT_MS, type S3Client } from '../s3/s3-client.ts'
 import { type BatchCounts, BatchWriter, emptyBatchCounts } from './batch-writer.ts'
 import { openLake } from './observed-parts.ts'
@@ -71,8 +72,8 @@ export class DeltaWriter {
   private readonly config: PipelineConfig
   private readonly runtime: Runtime
   private readonly lake: S3Client
-  /** One object for each topic partition of plain messages: progress hangs on its identity. */
-  private readonly namedPartitions = new Map<string, TopicPartition>()
+  /** Of plain messages. */
+  private readonly partitions = new NamedPartitions()
   private opened: Opened | null = null
   private turn: Promise<unknown> = Promise.resolve()
 
@@ -277,21 +278,9 @@ export class DeltaWriter {
     counts: BatchCounts,
   ): readonly SourceChunk[] {
     if (messages instanceof MessageBatch) return messages.chunks
-    const { chunks, repeatedCount } = chunksOfMessages(messages, (topic, partition) =>
-      this.namedPartition(topic, partition),
-    )
+    const { chunks, repeatedCount } = chunksOfMessages(messages, this.partitions)
     counts.duplicates += repeatedCount
     return chunks
-  }
-
-  private namedPartition(topic: string, partition: number): TopicPartition {
-    const key = `${topic}:${partition}`
-    let found = this.namedPartitions.get(key)
-    if (found === undefined) {
-      found = { topic, topicId: topic, partition }
-      this.namedPartitions.set(key, found)
-    }
-    return found
   }
 
   private tableNotFound(): DeltaError {

@@ -2,14 +2,9 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { type KafkaMessage, MessageBatch } from '../../src/kafka/message-batch.ts'
 import { chunksOfMessages, countRecords } from '../../src/kafka/message-chunk.ts'
-import type { TopicPartition } from '../../src/kafka/message-source.ts'
+import { NamedPartitions } from '../../src/kafka/named-partitions.ts'
 
-const PARTITIONS: readonly TopicPartition[] = [0, 1].map(partition => ({
-  topic: 't',
-  topicId: 'id',
-  partition,
-}))
-const partitionOf = (_: string, partition: number): TopicPartition => PARTITIONS[partition]!
+const partitions = new NamedPartitions()
 
 function message(offset: bigint, more: Partial<KafkaMessage> = {}): KafkaMessage {
   return {
@@ -45,7 +40,7 @@ suite('messages as chunks', () => {
       message(9n, { payload: '\ufffd', payloadBytes: Uint8Array.of(0xff) }),
       message(2n ** 40n),
     ]
-    const { chunks, repeatedCount } = chunksOfMessages(messages, partitionOf)
+    const { chunks, repeatedCount } = chunksOfMessages(messages, partitions)
     assert.equal(repeatedCount, 0)
     const back = [...new MessageBatch(chunks)].map(m => ({
       ...m,
@@ -62,7 +57,7 @@ suite('messages as chunks', () => {
   test('are put in order, by partition and offset, none twice', () => {
     const { chunks, repeatedCount } = chunksOfMessages(
       [message(3n), message(1n, { partition: 1 }), message(1n), message(3n), message(2n), message(3n)],
-      partitionOf,
+      partitions,
     )
     assert.equal(repeatedCount, 2)
     assert.deepEqual(
@@ -72,8 +67,8 @@ suite('messages as chunks', () => {
         nextOffset,
       })),
       [
-        { topicPartition: PARTITIONS[0], fromOffset: 1n, nextOffset: 4n },
-        { topicPartition: PARTITIONS[1], fromOffset: 1n, nextOffset: 2n },
+        { topicPartition: partitions.of('t', 0), fromOffset: 1n, nextOffset: 4n },
+        { topicPartition: partitions.of('t', 1), fromOffset: 1n, nextOffset: 2n },
       ],
     )
     assert.deepEqual(
@@ -83,13 +78,13 @@ suite('messages as chunks', () => {
   })
 
   test('are none where there are none', () => {
-    assert.deepEqual(chunksOfMessages([], partitionOf), { chunks: [], repeatedCount: 0 })
+    assert.deepEqual(chunksOfMessages([], partitions), { chunks: [], repeatedCount: 0 })
   })
 
   test('many messages make several batches', () => {
     const { chunks } = chunksOfMessages(
       Array.from({ length: 25_000 }, (_, i) => message(BigInt(i))),
-      partitionOf,
+      partitions,
     )
     assert.equal(chunks[0]!.batches.length, 3)
     assert.equal([...new MessageBatch(chunks)].length, 25_000)
@@ -97,7 +92,7 @@ suite('messages as chunks', () => {
 })
 
 test('counting records of a range counts those, not the offsets', () => {
-  const { chunks } = chunksOfMessages([message(1n), message(4n), message(5n), message(9n)], partitionOf)
+  const { chunks } = chunksOfMessages([message(1n), message(4n), message(5n), message(9n)], partitions)
   const [chunk] = chunks
   const count = (from: bigint, next: bigint): number => countRecords(chunk!, from, next, 1 << 20)
   assert.equal(count(0n, 100n), 4)
