@@ -1,12 +1,12 @@
 /** Kafka that is not there, is not Kafka, or does not have what is asked for. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import { EmbeddedBroker } from '../../src/testing/index.ts'
 import { assertFailure, range, run, SECRET, sound, Workplace } from './command-harness.ts'
+import { deadAddress, serve } from './local-server.ts'
 
 /** Of `broker.test`, signed by itself, until 2126. */
 const TLS_KEY = `-----BEGIN PRIVATE KEY-----
@@ -27,33 +27,6 @@ MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAJr/bhEo0fOhUlP3
 t6u5jtiAbg==
 -----END CERTIFICATE-----
 `
-
-/** A server on a free port that is closed, with its connections, when the test ends. */
-async function serve(t: TestContext, server: Server): Promise<string> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.on('tlsClientError', () => {})
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise(resolve => server.close(resolve))
-  })
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** A free port on which nobody listens. */
-async function deadAddress(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return `127.0.0.1:${port}`
-}
 
 const tlsServer = (): Server => createTlsServer({ key: TLS_KEY, cert: TLS_CERTIFICATE })
 

@@ -1,8 +1,7 @@
 /** `doctor` against the real broker: listeners, TLS, SASL, rights, offsets and messages that are broken in one way each. */
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer } from 'node:net'
 import {
   AclOperations,
   AclPermissionTypes,
@@ -14,6 +13,7 @@ import {
 import { DeltaTable, openStore, systemRuntime } from '@stream-ingest/delta'
 import { CertificateAuthority } from '../../../../../scripts/stack/certificate.ts'
 import { type ConfigParts, SECRET, sound } from '../../cli/command-harness.ts'
+import { deadAddress, serve } from '../../cli/local-server.ts'
 import {
   type BrokenEnvironment,
   ingested,
@@ -28,31 +28,6 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const OTHER_AUTHORITY = new CertificateAuthority('somebody else')
 /** Whatever Kafka is like, the lake is sound. */
 const LAKE_IS_SOUND = [/^store conditional put$/, /^table columns$/]
-
-async function listen({ t }: Scene, server: Server): Promise<string> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise(resolve => server.close(resolve))
-  })
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** A free port on which nobody listens. */
-async function deadAddress(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return `127.0.0.1:${port}`
-}
 
 const at = (bootstrap: string, changes: object = {}): ConfigParts => ({
   kafka: { bootstrap_servers: bootstrap, ...changes },
@@ -134,7 +109,7 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
   },
   {
     name: 'a server that accepts and says nothing',
-    breakIt: async scene => at(await listen(scene, createServer()), { request_timeout_ms: 2000 }),
+    breakIt: async scene => at(await serve(scene.t, createServer()), { request_timeout_ms: 2000 }),
     status: 'fail',
     group: 'kafka',
     code: 'KAFKA_UNREACHABLE',
@@ -148,8 +123,8 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
     name: 'a web server in place of a broker',
     breakIt: async scene =>
       at(
-        await listen(
-          scene,
+        await serve(
+          scene.t,
           createHttpServer((_, response) => response.end()),
         ),
       ),
@@ -331,7 +306,7 @@ const ENVIRONMENTS: readonly BrokenEnvironment[] = [
       const server = createHttpServer((_request, response) =>
         response.end('{"access_token":"token","expires_in":60}'),
       )
-      const tokens = `http://${await listen(scene, server)}/`
+      const tokens = `http://${await serve(scene.t, server)}/`
       const sasl = {
         mechanism: 'oauthbearer',
         token_endpoint: tokens,
