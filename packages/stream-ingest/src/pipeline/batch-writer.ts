@@ -267,8 +267,7 @@ export class BatchWriter {
   }
 
   private forget(): void {
-    // Cut in vain, the builders would forget how large a batch is.
-    if (this.epoch.hasProgress || this.epoch.messageCount > 0) this.epoch.cut()
+    this.epoch.clear()
     this.queue.clear()
   }
 

@@ -263,10 +263,15 @@ export class Epoch {
     this.sparePartitionIds.give(cut.partitionIds)
   }
 
-  /** Forgets all of it and goes on under this layout. */
-  restart(layout: TableLayout): void {
+  /** Forgets all of it. */
+  clear(): void {
     // Cut in vain, the builders would forget how large a batch is.
     if (this.hasProgress || this.messageCount > 0) this.cut()
+  }
+
+  /** Forgets all of it and goes on under this layout. */
+  restart(layout: TableLayout): void {
+    this.clear()
     if (layout === this.rows.layout) return
     this.rows = new MergingRows(layout, this.askRules)
     this.router = new PartitionRouter(layout, this.rows.batch, this.tablePartitionsMax)
