@@ -27,6 +27,7 @@ import { checkProcessing, processingSection, resolveProcessing } from './process
 import { resolveTests } from './resolve-tests.ts'
 import {
   type AnySection,
+  type FieldSpec,
   type OwnedEntry,
   optional,
   readSection,
@@ -120,28 +121,20 @@ function written(expected: string): FieldType<WrittenSection> {
   }
 }
 
+function writtenSection(
+  { description }: Pick<AnySection, 'description'>,
+  notes: { readonly defaultText?: string } = {},
+): FieldSpec<WrittenSection | undefined> {
+  return optional<WrittenSection>(written('the keys of the section'), { description, ...notes })
+}
+
 const sectionFields = {
-  kafka: optional<WrittenSection>(written('the keys of the section'), {
-    description: kafkaSection.description,
-    defaultText: 'required',
-  }),
-  s3: optional<WrittenSection>(written('the keys of the section'), {
-    description: s3Section.description,
-    defaultText: 'required',
-  }),
-  local: optional<WrittenSection>(written('the keys of the section'), {
-    description: localSection.description,
-  }),
-  delta: optional<WrittenSection>(written('the keys of the section'), {
-    description: deltaSection.description,
-    defaultText: 'required',
-  }),
-  processing: optional<WrittenSection>(written('the keys of the section'), {
-    description: processingSection.description,
-  }),
-  freshness: optional<WrittenSection>(written('the keys of the section'), {
-    description: freshnessSection.description,
-  }),
+  kafka: writtenSection(kafkaSection, { defaultText: 'required' }),
+  s3: writtenSection(s3Section, { defaultText: 'required' }),
+  local: writtenSection(localSection),
+  delta: writtenSection(deltaSection, { defaultText: 'required' }),
+  processing: writtenSection(processingSection),
+  freshness: writtenSection(freshnessSection),
 }
 
 const storageChoice = [{ keys: ['s3', 'local'] as const, required: false }]
