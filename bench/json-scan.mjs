@@ -85,6 +85,8 @@ function recordView() {
   const nothing = new Int32Array(messageCount).fill(-1)
   const zeros = new Int32Array(messageCount)
   return {
+    generation: 0,
+    count: messageCount,
     bytes,
     baseOffset: 0n,
     offsetDelta: Int32Array.from({ length: messageCount }, (_, i) => i),

@@ -25,7 +25,7 @@ export interface CheckedFile extends FileReport {
 /** Checks each file; without any, what `INGEST_CONFIG` holds, else `./stream-ingest.yaml`. */
 export async function checkFiles(files: readonly string[], io: World): Promise<readonly CheckedFile[]> {
   const configs = configsOf(files, io)
-  if ('text' in configs) return [checkText(configs.text.trim(), 'INGEST_CONFIG', null, io)]
+  if ('text' in configs) return [checkText(configs.text, 'INGEST_CONFIG', null, io)]
   const checked: CheckedFile[] = []
   for (const file of configs.files) checked.push(await checkFile(file, io))
   return checked

@@ -74,6 +74,8 @@ x refunds keep the sign      a.yaml:14
     assert.equal((await test()).exitCode, 0)
     const { stdout } = await run(['test'], { cwd, env: { INGEST_CONFIG: ORDERS + PASSING + FAILING } })
     assert.match(stdout, / INGEST_CONFIG:14\n/)
+    const indented = await run(['test'], { cwd, env: { INGEST_CONFIG: `\n\n${ORDERS}${PASSING}${FAILING}` } })
+    assert.match(indented.stdout, / INGEST_CONFIG:16\n/)
   })
 
   test('prints one document', async t => {
