@@ -57,12 +57,11 @@ const rows = new BatchBuilder(layout.schema)
 const writer = new RecordWriter(layout, rows)
 const router = new PartitionRouter(layout, rows, 1_000)
 measure('records to rows, routed', () => {
-  for (let i = 0; i < messageCount; i++) {
-    const bad = writer.append(records, i, origin)
-    if (bad !== null) throw new Error(`message ${i}: ${bad.message}`)
-    router.route(i)
+  for (let i = 0; i < messageCount; ) {
+    const end = writer.appendRun(records, i, messageCount, origin)
+    if (end === i) throw new Error(`message ${i} is not plain`)
+    for (; i < end; i++) router.route(i)
   }
-  writer.endRun(records, origin)
   rows.finish()
   router.finish()
 })

@@ -304,6 +304,11 @@ export class BatchBuilder {
     this.rowCount++
   }
 
+  /** Counts so many rows whose values have just been appended. */
+  endRows(count: number): void {
+    this.rowCount += count
+  }
+
   /** Drops what was appended since the last `endRow`. */
   rollBackRow(): void {
     for (const column of this.columns) column.truncate(this.rowCount)

@@ -64,6 +64,13 @@ export abstract class ColumnBuilder {
     else for (let i = 0; i < count; i++) this.pushValid()
   }
 
+  /** A row that is null has a value now. */
+  protected setValid(index: number): void {
+    assert(this.isNullAt(index))
+    this.validity![index >> 3]! |= 1 << (index & 7)
+    this.nullCount--
+  }
+
   /** Counts the rows `[from, to)` of somebody else; see {@link RowValidity}. */
   protected pushRows(validity: RowValidity, from: number, to: number): void {
     if (validity === null) this.pushValidRun(to - from)
@@ -218,6 +225,12 @@ export class NumberBuilder extends ColumnBuilder {
     this.pushRows(validity, from, to)
   }
 
+  /** Gives a row that is null a value. */
+  fill(index: number, value: number): void {
+    this.setValid(index)
+    this.values[index] = value
+  }
+
   /** The value of a row that is not null. */
   at(index: number): number {
     return this.values[index]!
@@ -309,6 +322,15 @@ export class Int64Builder extends ColumnBuilder {
     while (end > this.values.length) this.grow()
     this.values.set(values.subarray(from, to), this.length)
     this.pushRows(validity, from, to)
+  }
+
+  /**
+   * Gives a row that is null a value.
+   * @param value an integer between ±(2^53 − 1)
+   */
+  fill(index: number, value: number): void {
+    this.setValid(index)
+    this.values[index] = BigInt(value)
   }
 
   /** The value of a row that is not null. */

@@ -19,15 +19,26 @@ import { HeaderCursor, type RecordOrigin, type RecordView } from './record-view.
 import { TextValue } from './text-value.ts'
 import { isUtf8 } from './utf8.ts'
 
-/** Appends one value of a record to its column, or says why it cannot. Runs after the payload was decoded. */
-export interface ColumnWriter {
-  append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null
+/** Appends what is not in the payload to its column. Runs after the payload was decoded. */
+export abstract class ColumnWriter {
+  /** The value of a record, or why there is none. */
+  abstract append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null
+
+  /**
+   * The values of records `[from, to)`, whose payloads are the last rows of their columns.
+   *
+   * @returns the first record that does not fit, `to` where all do; unless all do, the rows have to be rolled back
+   */
+  appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): number {
+    for (let i = from; i < to; i++) if (this.append(view, i, origin) !== null) return i
+    return to
+  }
 }
 
 const MS_PER_SECOND = 1_000
 
 /** A column read from the record's key or a header. */
-export class TextColumnWriter implements ColumnWriter {
+export class TextColumnWriter extends ColumnWriter {
   private readonly column: string
   private readonly value: TextValue
   /** Null for the key. */
@@ -36,6 +47,7 @@ export class TextColumnWriter implements ColumnWriter {
   private readonly cursor = new HeaderCursor()
 
   constructor(field: DecodeField, builder: ColumnBuilder, depthMax: number) {
+    super()
     this.column = field.name
     this.value = new TextValue(field, builder, depthMax)
     this.headerName = field.source.kind === 'header' ? new TextEncoder().encode(field.source.name) : null
@@ -63,32 +75,44 @@ export class TextColumnWriter implements ColumnWriter {
 }
 
 /** A unit of a timestamp or date; null where that is null. */
-export class DerivedWriter implements ColumnWriter {
+export class DerivedWriter extends ColumnWriter {
   private readonly builder: ColumnBuilder
   private readonly unit: UnitOfInstant
   private readonly input: ColumnBuilder
 
   constructor(builder: ColumnBuilder, unit: UnitOfInstant, input: ColumnBuilder) {
+    super()
     this.builder = builder
     this.unit = unit
     this.input = input
   }
 
-  append(): BadRecordReason | null {
-    const second = secondAt(this.input, this.input.length - 1)
+  append(): null {
+    this.derive(this.input.length - 1)
+    return null
+  }
+
+  override appendRun(_view: RecordView, from: number, to: number): number {
+    const first = this.input.length - (to - from)
+    for (let row = first; row < this.input.length; row++) this.derive(row)
+    return to
+  }
+
+  private derive(row: number): void {
+    const second = secondAt(this.input, row)
     if (second === null) this.builder.appendNull()
     else appendInteger(this.builder, this.unit.ofSecond(second))
-    return null
   }
 }
 
 /** A unit of the record's timestamp. */
-export class KafkaDerivedWriter implements ColumnWriter {
+export class KafkaDerivedWriter extends ColumnWriter {
+  protected readonly builder: ColumnBuilder
   private readonly column: string
-  private readonly builder: ColumnBuilder
   private readonly unit: UnitOfInstant
 
   constructor(column: string, builder: ColumnBuilder, unit: UnitOfInstant) {
+    super()
     this.column = column
     this.builder = builder
     this.unit = unit
@@ -96,31 +120,53 @@ export class KafkaDerivedWriter implements ColumnWriter {
 
   append(view: RecordView, index: number): BadRecordReason | null {
     const timestampMs = view.timestamp[index]!
-    const second = Math.floor(timestampMs / MS_PER_SECOND)
-    if (timestampMs === -1 || second < SECOND_MIN || second > SECOND_MAX) {
+    const value = this.unitAt(timestampMs)
+    if (Number.isNaN(value)) {
       const found = timestampMs === -1 ? 'a record without timestamp' : `the timestamp ${timestampMs}`
       const message = `expected a Kafka timestamp of the years 0001 to 9999 to derive the column from, found ${found}`
       return invalid('kafka.timestamp', this.column, message)
     }
-    appendInteger(this.builder, this.unit.ofSecond(second))
+    appendInteger(this.builder, value)
     return null
+  }
+
+  override appendRun({ timestamp }: RecordView, from: number, to: number): number {
+    for (let i = from; i < to; i++) {
+      const value = this.unitAt(timestamp[i]!)
+      if (Number.isNaN(value)) return i
+      appendInteger(this.builder, value)
+    }
+    return to
+  }
+
+  /** NaN where the record has no timestamp, or none of the years 0001 to 9999. */
+  protected unitAt(timestampMs: number): number {
+    const second = Math.floor(timestampMs / MS_PER_SECOND)
+    if (timestampMs === -1 || second < SECOND_MIN || second > SECOND_MAX) return Number.NaN
+    return this.unit.ofSecond(second)
   }
 }
 
 /** Puts a unit of the record's timestamp where the payload had nothing. */
 export class FallbackWriter extends KafkaDerivedWriter {
-  private readonly decoded: ColumnBuilder
-
-  constructor(column: string, builder: ColumnBuilder, unit: UnitOfInstant) {
-    super(column, builder, unit)
-    this.decoded = builder
+  override append(view: RecordView, index: number): BadRecordReason | null {
+    const row = this.builder.length - 1
+    if (!this.builder.isNullAt(row)) return null
+    this.builder.truncate(row)
+    return super.append(view, index)
   }
 
-  override append(view: RecordView, index: number): BadRecordReason | null {
-    const row = this.decoded.length - 1
-    if (!this.decoded.isNullAt(row)) return null
-    this.decoded.truncate(row)
-    return super.append(view, index)
+  override appendRun({ timestamp }: RecordView, from: number, to: number): number {
+    const { builder } = this
+    assert(builder instanceof NumberBuilder || builder instanceof Int64Builder)
+    if (builder.nullCount === 0) return to
+    for (let i = from, row = builder.length - (to - from); i < to; i++, row++) {
+      if (!builder.isNullAt(row)) continue
+      const value = this.unitAt(timestamp[i]!)
+      if (Number.isNaN(value)) return i
+      builder.fill(row, value)
+    }
+    return to
   }
 }
 
@@ -128,13 +174,14 @@ export class FallbackWriter extends KafkaDerivedWriter {
  * A partition value is text in the log, and empty text is null there (PROTOCOL.md › Partition Value Serialization): what
  * has no such form must not get into the table.
  */
-export class PartitionTextCheck implements ColumnWriter {
+export class PartitionTextCheck extends ColumnWriter {
   private readonly path: string
   private readonly column: string
   private readonly nullable: boolean
   private readonly builder: BinaryBuilder
 
   constructor(path: string, column: string, nullable: boolean, builder: BinaryBuilder) {
+    super()
     this.path = path
     this.column = column
     this.nullable = nullable
@@ -142,8 +189,17 @@ export class PartitionTextCheck implements ColumnWriter {
   }
 
   append(): BadRecordReason | null {
+    return this.check(this.builder.length - 1)
+  }
+
+  override appendRun(_view: RecordView, from: number, to: number): number {
+    const first = this.builder.length - (to - from)
+    for (let i = from; i < to; i++) if (this.check(first + i - from) !== null) return i
+    return to
+  }
+
+  private check(row: number): BadRecordReason | null {
     const { builder } = this
-    const row = builder.length - 1
     if (builder.isNullAt(row)) return null
     const start = builder.startOf(row)
     const end = builder.endOf(row)

@@ -92,21 +92,13 @@ interface ObjectNode {
 }
 
 /**
- * Null where the kernel is of no use: keys that JSON must escape, or too many columns.
- *
- * @param isPlace of a member of the payload: is it decoded by somebody else, although the kernel could?
+ * Null where the kernel is of no use: keys that JSON must escape, or too many columns. Members of the payload whose types it
+ * does not know are places.
  */
-export function planKernel(
-  kernel: Kernel,
-  payload: ObjectPlan,
-  isPlace: (member: ValuePlan) => boolean,
-): KernelPlan | null {
+export function planKernel(kernel: Kernel, payload: ObjectPlan): KernelPlan | null {
   if (!hasPlainKeys(payload)) return null
   for (let windowBytes = WINDOW_MAX_BYTES; windowBytes >= WINDOW_MIN_BYTES; windowBytes /= 2) {
-    const plan = new Planner(kernel.heapBase, windowBytes).plan(
-      payload,
-      member => isPlace(member) || kindOf(member) === null,
-    )
+    const plan = new Planner(kernel.heapBase, windowBytes).plan(payload)
     if (plan.end <= KERNEL_MAX_BYTES) return plan.write(kernel)
   }
   return null
@@ -125,11 +117,8 @@ class Planner {
     this.windowRows = windowBytes / WINDOW_BYTES_A_ROW
   }
 
-  plan(
-    payload: ObjectPlan,
-    isPlace: (member: ValuePlan) => boolean,
-  ): { readonly end: number; write(kernel: Kernel): KernelPlan } {
-    const root = this.object(payload, this.windowRows, isPlace)
+  plan(payload: ObjectPlan): { readonly end: number; write(kernel: Kernel): KernelPlan } {
+    const root = this.object(payload, this.windowRows)
     const startsAt = this.take(this.windowRows * 4)
     const endsAt = this.take(this.windowRows * 4)
     const rowsAt = this.take(this.windowRows * 4)
@@ -178,11 +167,11 @@ class Planner {
     return at
   }
 
-  private object(plan: ObjectPlan, capacity: number, isPlace: (member: ValuePlan) => boolean): ObjectNode {
+  private object(plan: ObjectPlan, capacity: number): ObjectNode {
     const address = this.take(layout.OBJECT_BYTES + plan.members.length * layout.MEMBER_BYTES)
     const keysAt = plan.keys.map(key => this.take(key.length))
     const members = plan.members.map(member =>
-      this.node(isPlace(member) ? layout.KIND_PLACE : kindOf(member)!, member, member.nullable, capacity),
+      this.node(kindOf(member) ?? layout.KIND_PLACE, member, member.nullable, capacity),
     )
     const object = { address, plan, keysAt, members }
     this.objects.push(object)
@@ -202,7 +191,7 @@ class Planner {
       validity: this.take(capacity),
       values: this.take(isRange ? (capacity + 1) * 4 : capacity * (WIDTHS[kind] ?? 0)),
       data: kind === layout.KIND_UTF8 ? this.take(this.windowBytes) : 0,
-      object: kind === layout.KIND_STRUCT ? this.object(plan!.members!, capacity, () => false) : null,
+      object: kind === layout.KIND_STRUCT ? this.object(plan!.members!, capacity) : null,
       child:
         kind === layout.KIND_LIST
           ? this.value(plan!.element!, below)

@@ -13,7 +13,7 @@ import {
   StructBuilder,
 } from '@stream-ingest/delta/column'
 import type { KafkaMetadataField } from '../config/ingest-config.ts'
-import type { ColumnWriter } from './column-writer.ts'
+import { ColumnWriter } from './column-writer.ts'
 import type { BadRecordReason } from './decoder.ts'
 import { SECOND_MAX, SECOND_MIN } from './instant.ts'
 import { HeaderCursor, type RecordOrigin, type RecordView } from './record-view.ts'
@@ -24,16 +24,6 @@ const MICROS_PER_MS = 1_000
 
 /** Kafka's offset deltas within a batch are 32 bits, so a base below this leaves the sum exact. */
 const EXACT_BASE_MAX = Number.MAX_SAFE_INTEGER - 0x8000_0000
-
-/** Metadata that are the same all over a batch, or count up: written for records that were all found good, one behind the other. */
-export abstract class RunWriter implements ColumnWriter {
-  abstract appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): void
-
-  append(view: RecordView, index: number, origin: RecordOrigin): null {
-    this.appendRun(view, index, index + 1, origin)
-    return null
-  }
-}
 
 export function createMetadataWriter(
   metadata: KafkaMetadataField,
@@ -62,7 +52,7 @@ export function createMetadataWriter(
   }
 }
 
-class TopicWriter extends RunWriter {
+class TopicWriter extends ColumnWriter {
   private readonly builder: BinaryBuilder
   private topic = ''
   private topicBytes: Uint8Array = new Uint8Array(0)
@@ -72,16 +62,26 @@ class TopicWriter extends RunWriter {
     this.builder = builder
   }
 
-  appendRun(_view: RecordView, from: number, to: number, { topic }: RecordOrigin): void {
+  append(_view: RecordView, _index: number, { topic }: RecordOrigin): null {
+    this.appendTopic(topic, 1)
+    return null
+  }
+
+  override appendRun(_view: RecordView, from: number, to: number, { topic }: RecordOrigin): number {
+    this.appendTopic(topic, to - from)
+    return to
+  }
+
+  private appendTopic(topic: string, count: number): void {
     if (topic !== this.topic) {
       this.topic = topic
       this.topicBytes = new TextEncoder().encode(topic)
     }
-    this.builder.appendRepeated(this.topicBytes, to - from)
+    this.builder.appendRepeated(this.topicBytes, count)
   }
 }
 
-class PartitionWriter extends RunWriter {
+class PartitionWriter extends ColumnWriter {
   private readonly builder: NumberBuilder
 
   constructor(builder: NumberBuilder) {
@@ -89,12 +89,18 @@ class PartitionWriter extends RunWriter {
     this.builder = builder
   }
 
-  appendRun(_view: RecordView, from: number, to: number, { partition }: RecordOrigin): void {
+  append(_view: RecordView, _index: number, { partition }: RecordOrigin): null {
+    this.builder.append(partition)
+    return null
+  }
+
+  override appendRun(_view: RecordView, from: number, to: number, { partition }: RecordOrigin): number {
     this.builder.appendRepeated(partition, to - from)
+    return to
   }
 }
 
-class OffsetWriter extends RunWriter {
+class OffsetWriter extends ColumnWriter {
   private readonly builder: Int64Builder
 
   constructor(builder: Int64Builder) {
@@ -102,23 +108,39 @@ class OffsetWriter extends RunWriter {
     this.builder = builder
   }
 
-  appendRun({ baseOffset, offsetDelta }: RecordView, from: number, to: number): void {
+  append(view: RecordView, index: number): null {
+    this.appendRun(view, index, index + 1)
+    return null
+  }
+
+  override appendRun({ baseOffset, offsetDelta }: RecordView, from: number, to: number): number {
     if (baseOffset <= EXACT_BASE_MAX) this.builder.appendSums(Number(baseOffset), offsetDelta, from, to)
     else for (let i = from; i < to; i++) this.builder.append(baseOffset + BigInt(offsetDelta[i]!))
+    return to
   }
 }
 
-class TimestampWriter implements ColumnWriter {
+class TimestampWriter extends ColumnWriter {
   private readonly column: string
   private readonly builder: Int64Builder
 
   constructor(column: string, builder: Int64Builder) {
+    super()
     this.column = column
     this.builder = builder
   }
 
   append(view: RecordView, index: number): BadRecordReason | null {
     const timestampMs = view.timestamp[index]!
+    return this.appendInstant(timestampMs) ? null : outOfRange(this.column, timestampMs)
+  }
+
+  override appendRun({ timestamp }: RecordView, from: number, to: number): number {
+    for (let i = from; i < to; i++) if (!this.appendInstant(timestamp[i]!)) return i
+    return to
+  }
+
+  private appendInstant(timestampMs: number): boolean {
     const micros = timestampMs * MICROS_PER_MS
     if (timestampMs === -1) {
       this.builder.appendNull()
@@ -126,10 +148,10 @@ class TimestampWriter implements ColumnWriter {
       this.builder.appendNumber(micros)
     } else {
       const second = Math.floor(timestampMs / MS_PER_SECOND)
-      if (second < SECOND_MIN || second > SECOND_MAX) return outOfRange(this.column, timestampMs)
+      if (second < SECOND_MIN || second > SECOND_MAX) return false
       this.builder.append(BigInt(timestampMs) * BigInt(MICROS_PER_MS))
     }
-    return null
+    return true
   }
 }
 
@@ -138,10 +160,11 @@ function outOfRange(column: string, timestampMs: number): BadRecordReason {
   return { code: 'RECORD_INVALID', path: 'kafka.timestamp', column, message }
 }
 
-class KeyWriter implements ColumnWriter {
+class KeyWriter extends ColumnWriter {
   private readonly builder: BinaryBuilder
 
   constructor(builder: BinaryBuilder) {
+    super()
     this.builder = builder
   }
 
@@ -153,7 +176,7 @@ class KeyWriter implements ColumnWriter {
   }
 }
 
-class HeadersWriter implements ColumnWriter {
+class HeadersWriter extends ColumnWriter {
   private readonly column: string
   private readonly builder: ListBuilder
   private readonly header: StructBuilder
@@ -162,6 +185,7 @@ class HeadersWriter implements ColumnWriter {
   private readonly cursor = new HeaderCursor()
 
   constructor(column: string, builder: ListBuilder) {
+    super()
     this.column = column
     this.builder = builder
     assert(builder.element instanceof StructBuilder)

@@ -64,8 +64,9 @@ export class PartitionRouter {
     return this.partitions.length
   }
 
-  get isFull(): boolean {
-    return this.partitions.length >= this.partitionsMax
+  /** How many partitions more there may be: none where the router is full. */
+  get room(): number {
+    return Math.max(0, this.partitionsMax - this.partitions.length)
   }
 
   get largestRowCount(): number {

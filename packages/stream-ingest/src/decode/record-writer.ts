@@ -23,9 +23,10 @@ import {
 } from './column-writer.ts'
 import { type BadRecordReason, type RecordOutcome, UNKNOWN_FIELD } from './decoder.ts'
 import { UnitOfInstant } from './derived-value.ts'
-import type { JsonDecoderLimits } from './json-decoder.ts'
+import { JsonDecoder, type JsonDecoderLimits } from './json-decoder.ts'
+import { planPayload } from './json-plan.ts'
 import { JSON_DEPTH_MAX } from './json-scanner.ts'
-import { createMetadataWriter, RunWriter } from './metadata-writer.ts'
+import { createMetadataWriter } from './metadata-writer.ts'
 import type { RecordOrigin, RecordView } from './record-view.ts'
 import { RunDecoder } from './run-decoder.ts'
 import { namesNotOfPayload, payloadPath } from './schema-inference.ts'
@@ -37,19 +38,17 @@ export interface RecordWriterOptions extends JsonDecoderLimits {
 
 export class RecordWriter {
   private readonly batch: BatchBuilder
-  private readonly decoder: RunDecoder
+  private readonly decoder: JsonDecoder
+  private readonly runs: RunDecoder
   /** Columns that are not decoded from the payload; derived ones last, for they may read the others. */
   private readonly writers: readonly ColumnWriter[]
-  /** Columns whose values are known without looking at a record: written for many rows at once. */
-  private readonly runWriters: readonly RunWriter[]
-  /** Records `[runStart, runEnd)` of the view are rows that those columns lack. */
-  private runStart = 0
-  private runEnd = 0
-  /** Values of the payload that no column holds but a derived one needs. One row at most. */
+  /** Values of the payload that no column holds but a derived one needs, for the rows under way. */
   private readonly hidden: readonly ColumnBuilder[]
   private readonly notesUnknown: boolean
   /** A derived column reads a field of the payload that no column takes, so that every record has such a field. */
   private readonly hasUnknownInput: boolean
+  /** As many records as the next run may have: fewer after one that did not fit. */
+  private runLengthMax = Number.POSITIVE_INFINITY
 
   /** @param batch its columns are those of the layout; nobody else may append to it */
   constructor(layout: TableLayout, batch: BatchBuilder, options: RecordWriterOptions = {}) {
@@ -60,22 +59,40 @@ export class RecordWriter {
     this.notesUnknown = options.notesUnknown === true
     const leftOut = namesNotOfPayload(layout)
     this.hasUnknownInput = this.notesUnknown && readsUnknownInput(layout, leftOut)
-    this.decoder = new RunDecoder(plan.fields, plan.builders, {
-      depthMax,
-      immediate: plan.immediate,
-      ...(this.notesUnknown ? { leftOut } : {}),
-    })
+    const payload = planPayload(plan.fields, plan.builders, this.notesUnknown ? leftOut : null)
+    this.decoder = new JsonDecoder(payload, depthMax)
+    this.runs = new RunDecoder(payload, this.decoder, depthMax)
     this.writers = plan.writers
-    this.runWriters = plan.runWriters
     this.hidden = plan.hidden
+  }
+
+  /**
+   * Appends records `[from, to)` as the batch's next rows, as many as are plain: the next one is for {@link append}, whatever it
+   * may be.
+   *
+   * @returns the first record that was not appended
+   */
+  appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): number {
+    if (this.hasUnknownInput) return from
+    const stagedEnd = this.runs.stagedUntil(view, from, Math.min(to, from + this.runLengthMax))
+    let end = stagedEnd
+    while (end > from) {
+      const fitEnd = this.appendStaged(view, from, end, origin)
+      if (fitEnd === end) break
+      this.batch.rollBackRow()
+      end = fitEnd
+    }
+    // What is appended in vain stays in proportion to what is not.
+    this.runLengthMax = end < stagedEnd ? Math.max(1, end - from) : this.runLengthMax * 2
+    this.batch.endRows(end - from)
+    return end
   }
 
   /**
    * Appends record `index` as the batch's next row. A null value makes a row of key and metadata where the columns of
    * the payload may be null.
    *
-   * Where the record does not fit, or all is well but for an unknown field, the batch is as it was. Before another batch of
-   * records is begun, or anybody reads the columns, {@link endRun} must be called.
+   * Where the record does not fit, or all is well but for an unknown field, the batch is as it was.
    */
   append(view: RecordView, index: number, origin: RecordOrigin): RecordOutcome {
     return this.appendRecord(view, index, origin, this.notesUnknown)
@@ -86,13 +103,15 @@ export class RecordWriter {
     return this.appendRecord(view, index, origin, false) as BadRecordReason | null
   }
 
-  /** Completes the rows that were appended from this view. */
-  endRun(view: RecordView, origin: RecordOrigin): void {
-    this.decoder.flush()
-    const { runWriters, runStart, runEnd } = this
-    this.runStart = runEnd
-    if (runStart === runEnd) return
-    for (let i = 0; i < runWriters.length; i++) runWriters[i]!.appendRun(view, runStart, runEnd, origin)
+  /** Returns the first record that does not fit; unless all do, the rows have to be rolled back. */
+  private appendStaged(view: RecordView, from: number, to: number, origin: RecordOrigin): number {
+    const { writers } = this
+    this.clearHidden()
+    let end = this.runs.appendRun(view, from, to)
+    for (let i = 0; i < writers.length && end === to; i++) {
+      end = writers[i]!.appendRun(view, from, to, origin)
+    }
+    return end
   }
 
   private appendRecord(
@@ -101,37 +120,27 @@ export class RecordWriter {
     origin: RecordOrigin,
     notesUnknown: boolean,
   ): RecordOutcome {
-    const { batch, hidden, writers } = this
-    for (let i = 0; i < hidden.length; i++) hidden[i]!.truncate(0)
-    let bad = this.decoder.decode(view, index)
+    const { batch, decoder, writers } = this
+    this.clearHidden()
+    const start = view.valueStart[index]!
+    let bad = start < 0 ? decoder.decodeNull() : decoder.decode(view.bytes, start, view.valueEnd[index]!)
     for (let i = 0; i < writers.length && bad === null; i++) {
       bad = writers[i]!.append(view, index, origin)
     }
     if (bad !== null) {
-      this.rollBack(view, origin)
+      batch.rollBackRow()
       return bad
     }
-    if (
-      notesUnknown &&
-      view.valueStart[index]! >= 0 &&
-      (this.decoder.metUnknownField || this.hasUnknownInput)
-    ) {
-      this.rollBack(view, origin)
+    if (notesUnknown && start >= 0 && (decoder.metUnknownField || this.hasUnknownInput)) {
+      batch.rollBackRow()
       return UNKNOWN_FIELD
     }
-    if (index !== this.runEnd) {
-      this.endRun(view, origin)
-      this.runStart = index
-    }
-    this.runEnd = index + 1
-    this.decoder.accept()
-    batch.endRow()
+    batch.endRows(1)
     return null
   }
 
-  private rollBack(view: RecordView, origin: RecordOrigin): void {
-    this.endRun(view, origin)
-    this.batch.rollBackRow()
+  private clearHidden(): void {
+    for (let i = 0; i < this.hidden.length; i++) this.hidden[i]!.truncate(0)
   }
 }
 
@@ -149,10 +158,7 @@ interface ColumnsPlan {
   readonly fields: DecodeField[]
   readonly builders: ColumnBuilder[]
   readonly writers: ColumnWriter[]
-  readonly runWriters: RunWriter[]
   readonly hidden: ColumnBuilder[]
-  /** Builders whose last value is looked at row by row. */
-  readonly immediate: Set<ColumnBuilder>
 }
 
 function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number): ColumnsPlan {
@@ -160,9 +166,7 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
     fields: [],
     builders: [],
     writers: [],
-    runWriters: [],
     hidden: [],
-    immediate: new Set(),
   }
   const last: ColumnWriter[] = []
   for (const [index, column] of layout.columns.entries()) {
@@ -175,7 +179,6 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
         break
       case 'decode_or_derive':
         addPayload(plan, { ...source.field, nullable: true }, builder)
-        plan.immediate.add(builder)
         last.push(new FallbackWriter(column.field.name, builder, new UnitOfInstant(source.as)))
         break
       case 'derive': {
@@ -184,23 +187,16 @@ function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number)
           last.push(new KafkaDerivedWriter(column.field.name, builder, unit))
         } else {
           const input = derivedInput(plan, layout, batch, source.from.field, source.from.column, column)
-          plan.immediate.add(input)
           last.push(new DerivedWriter(builder, unit, input))
         }
         break
       }
       case 'kafka': {
-        const writer = createMetadataWriter(source.field, column.field.name, builder)
-        // The router reads the columns of the partition row by row.
-        if (writer instanceof RunWriter && !column.isPartition) plan.runWriters.push(writer)
-        else plan.writers.push(writer)
+        plan.writers.push(createMetadataWriter(source.field, column.field.name, builder))
         break
       }
     }
-    if (column.isPartition) {
-      plan.immediate.add(builder)
-      addPartitionCheck(column, builder, last)
-    }
+    if (column.isPartition) addPartitionCheck(column, builder, last)
   }
   plan.writers.push(...last)
   return plan

@@ -1,19 +1,12 @@
 /**
- * Payloads of many records into columns: staged by the kernel a window of records at a time, one by one where the kernel
- * leaves a record to the decoder that knows all of the rules.
- *
- * Staged rows get into the builders many at once, so that columns which somebody looks at row by row are not staged: the
- * kernel finds their values, and the decoder decodes them when it is their row's turn.
+ * Payloads of many records into columns at once: staged by the kernel, a window of records at a time, and appended in runs
+ * between those records that the kernel leaves to the decoder that knows all of the rules.
  *
  * @module
  */
-import type { ColumnBuilder } from '@stream-ingest/delta/column'
-import type { DecodeField } from '../config/decode-field.ts'
-import type { BadRecordReason } from './decoder.ts'
 import { parseFloat64 } from './float-text.ts'
-import { JsonDecoder, type JsonDecoderOptions } from './json-decoder.ts'
-import { type ObjectPlan, planPayload, type ValuePlan } from './json-plan.ts'
-import { JSON_DEPTH_MAX } from './json-scanner.ts'
+import type { JsonDecoder } from './json-decoder.ts'
+import type { ObjectPlan, ValuePlan } from './json-plan.ts'
 import { appendMissing } from './json-value-decoder.ts'
 import { Kernel } from './kernel.ts'
 import {
@@ -24,7 +17,7 @@ import {
   HARD_FLOAT_START,
   SLACK_BYTES,
 } from './kernel-layout.ts'
-import { type KernelPlan, type PlaceColumn, planKernel } from './kernel-plan.ts'
+import { type KernelPlan, planKernel } from './kernel-plan.ts'
 import type { RecordView } from './record-view.ts'
 
 /** For fewer records the kernel does not pay. */
@@ -32,20 +25,13 @@ const WINDOW_RECORDS_MIN = 8
 /** After a window of which more than half was left to the decoder, so many windows go there whole. */
 const PAUSE_WINDOWS = 16
 
-export interface RunDecoderOptions extends JsonDecoderOptions {
-  /** Builders that are looked at while the row under way is their last: by those who derive from them, or route by them. */
-  readonly immediate: ReadonlySet<ColumnBuilder>
-}
-
 export class RunDecoder {
   private readonly payload: ObjectPlan
   private readonly decoder: JsonDecoder
-  private readonly immediate: ReadonlySet<ColumnBuilder>
   private readonly depthMax: number
   private kernel: Kernel | null = null
   /** Null where the kernel is of no use; undefined before it is known. */
   private plan: KernelPlan | null | undefined = undefined
-  private places: readonly Place[] = []
   /** Records `[from, to)` of this view are one window. */
   private view: RecordView | null = null
   private generation = -1
@@ -55,70 +41,58 @@ export class RunDecoder {
   private isStaged = false
   /** Where the window begins in the view's bytes. */
   private base = 0
-  /** The staged row of the record under way; −1 where it is in the builders. */
-  private row = -1
-  /** Staged rows `[pendingFrom, pendingTo)` are accepted, and not yet in the builders. */
-  private pendingFrom = 0
-  private pendingTo = 0
   private windowsToPass = 0
 
-  /** @param builders one for each field, which nobody else appends to */
-  constructor(
-    fields: readonly DecodeField[],
-    builders: readonly ColumnBuilder[],
-    options: RunDecoderOptions,
-  ) {
-    this.depthMax = options.depthMax ?? JSON_DEPTH_MAX
-    this.immediate = options.immediate
-    this.payload = planPayload(fields, builders, options.leftOut ?? null)
-    this.decoder = new JsonDecoder(this.payload, this.depthMax)
+  /** @param decoder of this payload's plan, for values that the kernel only finds */
+  constructor(payload: ObjectPlan, decoder: JsonDecoder, depthMax: number) {
+    this.payload = payload
+    this.decoder = decoder
+    this.depthMax = depthMax
   }
 
-  /** Has the payload that was last decoded a field that no column takes? */
-  get metUnknownField(): boolean {
-    return this.decoder.metUnknownField
+  /** The end of the run of records from `from` on, up to `to`, that are staged: `from` where the next one is not. */
+  stagedUntil(view: RecordView, from: number, to: number): number {
+    if (!this.isInWindow(view, from)) this.enterWindow(view, from)
+    if (!this.isStaged) return from
+    const { rows } = this.plan!
+    const end = Math.min(to, this.to) - this.from
+    let at = from - this.from
+    while (at < end && rows[at]! >= 0) at++
+    return at + this.from
   }
 
   /**
-   * Decodes record `index`, whose row is the next one once it is accepted. Where it is bad, or not accepted, the row has to be
-   * rolled back, after {@link flush}.
+   * Appends the payloads of records `[from, to)`, which are staged.
+   *
+   * @returns the first that does not fit, `to` where all do; unless all do, the rows have to be rolled back
    */
-  decode(view: RecordView, index: number): BadRecordReason | null {
-    const start = view.valueStart[index]!
-    const end = view.valueEnd[index]!
-    this.row = -1
-    if (start >= 0) {
-      if (!this.isInWindow(view, index)) this.enterWindow(view, index)
-      const row = this.isStaged ? this.plan!.rows[index - this.from]! : -1
-      if (row >= 0) {
-        this.decoder.enter(view.bytes, start, end)
-        if (this.decodePlaces(row)) {
-          this.row = row
-          return null
-        }
+  appendRun(view: RecordView, from: number, to: number): number {
+    const { columns, places, rows } = this.plan!
+    const first = rows[from - this.from]!
+    for (const column of columns) column.appendRows(first, first + to - from)
+    let end = to
+    for (const place of places) end = this.decodePlaces(place.member, place.places, view, from, end)
+    return end
+  }
+
+  private decodePlaces(
+    member: ValuePlan,
+    places: Int32Array,
+    view: RecordView,
+    from: number,
+    to: number,
+  ): number {
+    const { decoder, base } = this
+    const shift = this.plan!.rows[from - this.from]! - from
+    for (let i = from; i < to; i++) {
+      const at = places[i + shift]!
+      if (at < 0) appendMissing(member)
+      else {
+        decoder.enter(view.bytes, view.valueStart[i]!, view.valueEnd[i]!)
+        if (!decoder.decodeMember(member, base + at) || decoder.metUnknownField) return i
       }
     }
-    this.flush()
-    return start < 0 ? this.decoder.decodeNull() : this.decoder.decode(view.bytes, start, end)
-  }
-
-  /** The row that was just decoded stays. */
-  accept(): void {
-    const { row } = this
-    if (row < 0) return
-    if (row !== this.pendingTo) {
-      this.flush()
-      this.pendingFrom = row
-    }
-    this.pendingTo = row + 1
-  }
-
-  /** Completes the rows that were accepted: before anybody reads them. */
-  flush(): void {
-    const { pendingFrom, pendingTo, plan } = this
-    if (pendingFrom === pendingTo) return
-    this.pendingFrom = pendingTo
-    for (const column of plan!.columns) column.appendRows(pendingFrom, pendingTo)
+    return to
   }
 
   private isInWindow(view: RecordView, index: number): boolean {
@@ -126,9 +100,6 @@ export class RunDecoder {
   }
 
   private enterWindow(view: RecordView, index: number): void {
-    this.flush()
-    this.pendingFrom = 0
-    this.pendingTo = 0
     this.view = view
     this.generation = view.generation
     this.from = index
@@ -140,24 +111,19 @@ export class RunDecoder {
     const { count, valueCount, end } = this.measure(plan, view, index)
     this.to = index + Math.max(1, count)
     if (valueCount < WINDOW_RECORDS_MIN) return
-    if (this.windowsToPass > 0) this.windowsToPass--
-    else {
-      const rowCount = this.scan(plan, view.bytes, count, end)
-      this.isStaged = true
-      if (rowCount * 2 < valueCount) this.windowsToPass = PAUSE_WINDOWS
+    if (this.windowsToPass > 0) {
+      this.windowsToPass--
+      return
     }
+    const rowCount = this.scan(plan, view.bytes, count, end)
+    this.isStaged = true
+    if (rowCount * 2 < valueCount) this.windowsToPass = PAUSE_WINDOWS
   }
 
   private kernelPlan(): KernelPlan | null {
     if (this.plan === undefined) {
       this.kernel = new Kernel()
-      this.plan = planKernel(this.kernel, this.payload, member =>
-        buildersOf(member).some(builder => this.immediate.has(builder)),
-      )
-      this.places = (this.plan?.places ?? []).map(({ member, places }) => {
-        const builders = buildersOf(member)
-        return { member, places, builders, lengths: builders.map(() => 0) }
-      })
+      this.plan = planKernel(this.kernel, this.payload)
     }
     return this.plan
   }
@@ -171,7 +137,7 @@ export class RunDecoder {
     const { starts, ends, windowBytes, windowRows } = plan
     const { valueStart, valueEnd } = view
     const countMax = Math.min(windowRows, view.count - index)
-    const base = valueStart[index]!
+    const base = Math.max(0, valueStart[index]!)
     let end = base
     let count = 0
     let valueCount = 0
@@ -218,35 +184,4 @@ export class RunDecoder {
     }
     return rowCount
   }
-
-  /** False where one does not fit; nothing is appended then. */
-  private decodePlaces(row: number): boolean {
-    const { places, decoder, base } = this
-    for (let i = 0; i < places.length; i++) {
-      const { member, places: at, builders, lengths } = places[i]!
-      for (let b = 0; b < builders.length; b++) lengths[b] = builders[b]!.length
-      if (at[row]! < 0) appendMissing(member)
-      else if (!decoder.decodeMember(member, base + at[row]!)) {
-        for (let j = 0; j <= i; j++) takeBack(places[j]!)
-        return false
-      }
-    }
-    return true
-  }
-}
-
-/** A column that the kernel only finds, and how long its builders were before the row under way. */
-interface Place extends PlaceColumn {
-  readonly builders: readonly ColumnBuilder[]
-  readonly lengths: number[]
-}
-
-function takeBack({ builders, lengths }: Place): void {
-  for (let i = 0; i < builders.length; i++) builders[i]!.truncate(lengths[i]!)
-}
-
-/** All that a member of the payload appends to. */
-function buildersOf(member: ValuePlan): readonly ColumnBuilder[] {
-  if (member.kind !== 'fan_out') return [member.builder]
-  return [...member.targets, ...(member.members?.members ?? [])].flatMap(buildersOf)
 }

@@ -163,7 +163,14 @@ export class Epoch {
     const end = Math.min(slab.count, queue.index + messagesMax)
     let bad: BadRecord | null = null
     let index = queue.index
-    while (index < end && bad === null && rows.layout === layout && !this.router.isFull) {
+    while (index < end && bad === null && rows.layout === layout && this.router.room > 0) {
+      // Each row may be the first of its table partition.
+      const runEnd = rows.appendRun(slab, index, Math.min(end, index + this.router.room), topicPartition)
+      if (runEnd > index) {
+        this.countRun(slab, index, runEnd)
+        index = runEnd
+        continue
+      }
       const isTombstone = slab.valueStart[index]! < 0
       counts.messages++
       if (isTombstone && this.onNullValue === 'skip') {
@@ -174,7 +181,7 @@ export class Epoch {
       const reason =
         isTombstone && this.onNullValue === 'bad'
           ? NULL_VALUE
-          : (rows.append(slab, index, topicPartition) ?? this.route())
+          : (rows.append(slab, index, topicPartition) ?? this.route(1))
       if (reason === null) {
         counts.rows++
         if (slab.timestamp[index]! > this.newestRecordMs) this.newestRecordMs = slab.timestamp[index]!
@@ -185,7 +192,6 @@ export class Epoch {
       }
       index++
     }
-    rows.endRun(slab, topicPartition)
     if (index > queue.index) {
       const nextOffset = slab.offsetAt(index - 1) + 1n
       this.ranges.advance(topicPartition, queue.position, nextOffset, nowMs)
@@ -277,14 +283,27 @@ export class Epoch {
     this.router = new PartitionRouter(layout, this.rows.batch, this.tablePartitionsMax)
   }
 
-  private route(): null {
-    const row = this.counts.rows
-    if (row === this.partitionIds.length) {
-      const larger = new Int32Array(row * 2)
+  /** Counts records `[from, to)`, which have become rows. */
+  private countRun({ timestamp }: RecordQueue['slab'], from: number, to: number): void {
+    this.route(to - from)
+    this.counts.messages += to - from
+    this.counts.rows += to - from
+    let newest = this.newestRecordMs
+    for (let i = from; i < to; i++) if (timestamp[i]! > newest) newest = timestamp[i]!
+    this.newestRecordMs = newest
+  }
+
+  /** Notes the table partitions of so many rows behind those that are counted. */
+  private route(count: number): null {
+    const first = this.counts.rows
+    const end = first + count
+    if (end > this.partitionIds.length) {
+      const larger = new Int32Array(Math.max(end, this.partitionIds.length * 2))
       larger.set(this.partitionIds)
       this.partitionIds = larger
     }
-    this.partitionIds[row] = this.router.route(row)
+    const { partitionIds, router } = this
+    for (let row = first; row < end; row++) partitionIds[row] = router.route(row)
     return null
   }
 }

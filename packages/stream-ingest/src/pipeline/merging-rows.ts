@@ -58,6 +58,11 @@ export class MergingRows {
     return this.builder.sizeBytes
   }
 
+  /** Appends records `[from, to)` as rows, as many as are plain; returns the first that was not appended. */
+  appendRun(view: RecordView, from: number, to: number, origin: RecordOrigin): number {
+    return this.writer.appendRun(view, from, to, origin)
+  }
+
   /** Appends the record as a row, under a wider layout where it needs one; or says why it does not fit. */
   append(view: RecordView, index: number, origin: RecordOrigin): BadRecordReason | null {
     const outcome = this.writer.append(view, index, origin)
@@ -79,11 +84,6 @@ export class MergingRows {
       return outcome
     }
     return this.appendEvolved(view, index, origin, inference.layout, inference.widened)
-  }
-
-  /** Completes the rows that were appended from this view: before another one, and before anybody reads them. */
-  endRun(view: RecordView, origin: RecordOrigin): void {
-    this.writer.endRun(view, origin)
   }
 
   /** Takes all rows; what goes on goes on under the layout that there is now. */

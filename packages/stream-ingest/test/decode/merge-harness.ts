@@ -29,9 +29,7 @@ export class MergeHarness {
     const value = payload === null ? null : Buffer.from(payload)
     readRecords(encodeRecordBatch([{ value, timestampMs: 0 }], { baseOffset: 0n }), this.slab, 'events', 3)
     const origin = { topic: 'events', partition: 3 }
-    const bad = this.rows.append(this.slab, 0, origin)
-    this.rows.endRun(this.slab, origin)
-    return bad
+    return this.rows.append(this.slab, 0, origin)
   }
 
   get schema(): StructType {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { DecodeField } from '../../src/config/decode-field.ts'
 import { decimalOf, listOf, mapOf, scalar, structOf } from './decode-harness.ts'
-import { decodeOneByOne, decodeRun, type Payload } from './run-harness.ts'
+import { type Payload, writeEachAlone, writeInRuns } from './run-harness.ts'
 
 /** Random documents in all; `FUZZ_DOCUMENTS=1000000` for a night. */
 const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 10_000)
@@ -184,27 +184,49 @@ function payloadOf(document: fc.Arbitrary<string>): fc.Arbitrary<Payload> {
   )
 }
 
-test('records of one batch come to what each comes to alone', () => {
+/** Most of them of one day, some of none. */
+const timestampMs = fc.oneof(
+  { weight: 20, arbitrary: fc.integer({ min: 0, max: 200_000_000 }) },
+  { weight: 1, arbitrary: fc.constantFrom(-1, 2 ** 53, -(2 ** 50)) },
+)
+
+test('records written in runs come to what each comes to alone', () => {
   const cases = fc
     .array(fc.tuple(kindOf(2), fc.integer({ min: 0, max: 4 })), { minLength: 1, maxLength: 5 })
     .chain(kinds => {
       const named = kinds.map(([kind], i) => [`f${i}`, kind] as const)
+      const fields = kinds.map(([kind, required], i) => kind.field(`f${i}`, required > 0))
+      const simple = fields.filter(({ type }) => type.kind === 'primitive' || type.kind === 'decimal')
+      const timed = fields.filter(({ type }) => type.kind === 'primitive' && type.name === 'timestamp')
+      const document = payloadOf(objectOf([...named, ['date', { field: () => fields[0]!, value: instant }]]))
       return fc.record({
-        fields: fc.constant(kinds.map(([kind, required], i) => kind.field(`f${i}`, required > 0))),
-        payloads: fc.array(payloadOf(objectOf(named)), { minLength: 8, maxLength: DOCUMENTS_A_RUN }),
-        immediate: fc.subarray(named.map(([name]) => name)),
-        refuses: fc.constantFrom(0, 0, 3),
-        leftOut: fc.constantFrom(undefined, new Set<string>(), new Set(['x'])),
+        fields: fc.constant(fields),
+        records: fc.array(fc.record({ payload: document, timestampMs }), {
+          minLength: 8,
+          maxLength: DOCUMENTS_A_RUN,
+        }),
+        partitionColumns: fc
+          .tuple(
+            fc.subarray(
+              simple.map(({ name }) => name),
+              { maxLength: Math.min(1, simple.length) },
+            ),
+            fc.boolean(),
+          )
+          .map(([own, isByDate]) => [...own, ...(isByDate ? ['date'] : [])])
+          // A table has a column beside those of its partitions.
+          .filter(columns => columns.length < fields.length),
+        derive: fc
+          .subarray(timed.map(({ name }) => name))
+          .map(names => names.map(name => ({ name: `${name}_hour`, from: name, as: 'hour' as const }))),
+        metadata: fc.subarray(['topic', 'partition', 'offset', 'timestamp', 'key', 'headers'] as const),
+        notesUnknown: fc.boolean(),
       })
     })
   fc.assert(
-    fc.property(cases, ({ fields, payloads, immediate, refuses, leftOut }) => {
-      const options = {
-        immediate,
-        isRefused: (index: number) => refuses > 0 && index % refuses === 1,
-        ...(leftOut === undefined ? {} : { leftOut }),
-      }
-      assert.deepEqual(decodeRun(fields, payloads, options), decodeOneByOne(fields, payloads, options))
+    fc.property(cases, ({ records, notesUnknown, ...parts }) => {
+      const options = { notesUnknown }
+      assert.deepEqual(writeInRuns(parts, records, options), writeEachAlone(parts, records, options))
     }),
     { numRuns: RUNS },
   )

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, mock, type TestContext, test } from 'node:test'
 import { JsonDecoder } from '../../src/decode/json-decoder.ts'
+import type { RecordWriterOptions } from '../../src/decode/record-writer.ts'
 import { RecordSlab } from '../../src/kafka/record-slab.ts'
 import { at, decimalOf, listOf, mapOf, payloadField, scalar, structOf } from './decode-harness.ts'
+import type { LayoutParts } from './record-harness.ts'
 import {
-  batchOf,
-  decodeOneByOne,
-  decodeRun,
-  decodeSlab,
   type Payload,
-  type RunOptions,
-  runDecoderOf,
+  RunHarness,
   slabOf,
+  type TimedPayload,
+  writeEachAlone,
+  writeInRuns,
 } from './run-harness.ts'
 
 /** As many as make a window worth staging. */
@@ -58,18 +58,22 @@ function countDecoded(t: TestContext): () => number {
   return () => spy.mock.callCount()
 }
 
-function assertSame(fields: typeof event, payloads: readonly Payload[], options: RunOptions = {}): void {
-  assert.deepEqual(decodeRun(fields, payloads, options), decodeOneByOne(fields, payloads, options))
+function assertSame(
+  parts: LayoutParts,
+  payloads: readonly (Payload | TimedPayload)[],
+  options: RecordWriterOptions = {},
+): void {
+  assert.deepEqual(writeInRuns(parts, payloads, options), writeEachAlone(parts, payloads, options))
 }
 
 describe('what producers write all day is staged', () => {
   test('values of each kind, more than one window of them', t => {
     const decoded = countDecoded(t)
     const payloads = Array.from({ length: 3_000 }, (_, id) => eventText(id))
-    const { outcomes, rows } = decodeRun(event, payloads)
+    const { outcomes, rows } = writeInRuns({ fields: event }, payloads)
     assert.equal(decoded(), 0)
     assert.ok(outcomes.every(outcome => outcome === null))
-    assert.deepEqual(rows, decodeOneByOne(event, payloads).rows)
+    assert.deepEqual(rows, writeEachAlone({ fields: event }, payloads).rows)
   })
 
   const staged: Readonly<Record<string, string>> = {
@@ -99,9 +103,9 @@ describe('what producers write all day is staged', () => {
     test(what, t => {
       const decoded = countDecoded(t)
       const payloads = Array.from({ length: FEW }, () => payload)
-      const run = decodeRun(event, payloads)
+      const run = writeInRuns({ fields: event }, payloads)
       assert.equal(decoded(), 0)
-      assert.deepEqual(run, decodeOneByOne(event, payloads))
+      assert.deepEqual(run, writeEachAlone({ fields: event }, payloads))
     })
   }
 
@@ -112,9 +116,9 @@ describe('what producers write all day is staged', () => {
     const payload =
       '{"second":1764547200,"millisecond":1764547200123,"microsecond":1764547200123456,"nanosecond":1764547200123456789}'
     const payloads = Array.from({ length: FEW }, () => payload)
-    const run = decodeRun(fields, payloads)
+    const run = writeInRuns({ fields }, payloads)
     assert.equal(decoded(), 0)
-    assert.deepEqual(run, decodeOneByOne(fields, payloads))
+    assert.deepEqual(run, writeEachAlone({ fields }, payloads))
   })
 
   test('unsigned integers within their bounds', t => {
@@ -125,9 +129,9 @@ describe('what producers write all day is staged', () => {
       scalar('u8', 'short', { unsignedBits: 8 }),
     ]
     const payloads = Array.from({ length: FEW }, () => '{"u32":4294967295,"u16":65535,"u8":255}')
-    assert.deepEqual(decodeRun(fields, payloads), decodeOneByOne(fields, payloads))
+    assert.deepEqual(writeInRuns({ fields }, payloads), writeEachAlone({ fields }, payloads))
     assert.equal(decoded(), FEW)
-    assertSame(fields, [...payloads, '{"u32":4294967296}', '{"u16":65536}', '{"u8":-1}'])
+    assertSame({ fields }, [...payloads, '{"u32":4294967296}', '{"u16":65536}', '{"u8":-1}'])
   })
 })
 
@@ -170,31 +174,31 @@ describe('anything else has another look, between rows that are staged', () => {
       const decoded = countDecoded(t)
       const before = Array.from({ length: FEW }, (_, id) => eventText(id))
       const payloads = [...before, payload, ...before]
-      const run = decodeRun(event, payloads)
+      const run = writeInRuns({ fields: event }, payloads)
       assert.ok(decoded() <= 1, 'its neighbours are staged')
-      assert.deepEqual(run, decodeOneByOne(event, payloads))
+      assert.deepEqual(run, writeEachAlone({ fields: event }, payloads))
     })
   }
 
   test('numbers beyond the bound of those that are noted', () => {
     const fields = [listOf('v', scalar('element', 'double'))]
     const many = `{"v":[${Array.from({ length: 5_000 }, (_, i) => `${i}.12345678901234567`).join(',')}]}`
-    assertSame(fields, [...Array.from({ length: FEW }, () => '{"v":[1.5]}'), many, '{"v":[2.5]}', many])
+    assertSame({ fields }, [...Array.from({ length: FEW }, () => '{"v":[1.5]}'), many, '{"v":[2.5]}', many])
   })
 
   test('mostly such records: they are not scanned twice for long', t => {
     const decoded = countDecoded(t)
     const fields = [scalar('v', 'long', { nullable: false })]
     const payloads = Array.from({ length: 20_000 }, (_, i) => (i % 3 === 0 ? '{"v":1}' : '{"v":1.0}'))
-    const run = decodeRun(fields, payloads)
+    const run = writeInRuns({ fields }, payloads)
     assert.ok(decoded() > 19_000 * (2 / 3))
-    assert.deepEqual(run, decodeOneByOne(fields, payloads))
+    assert.deepEqual(run, writeEachAlone({ fields }, payloads))
   })
 
   test('few records: the kernel does not pay', t => {
     const decoded = countDecoded(t)
     const payloads = Array.from({ length: FEW - 1 }, (_, id) => eventText(id))
-    decodeRun(event, payloads)
+    writeInRuns({ fields: event }, payloads)
     assert.equal(decoded(), FEW - 1)
   })
 })
@@ -215,9 +219,9 @@ describe('columns that are not staged', () => {
   test('are found by the kernel, and decoded one by one', t => {
     const decoded = countDecoded(t)
     const payloads = Array.from({ length: 50 }, (_, id) => payload(id))
-    const run = decodeRun(fields, [...payloads, '{"id":1}', '{"id":2,"price":null}'])
+    const run = writeInRuns({ fields }, [...payloads, '{"id":1}', '{"id":2,"price":null}'])
     assert.equal(decoded(), 0)
-    assert.deepEqual(run, decodeOneByOne(fields, [...payloads, '{"id":1}', '{"id":2,"price":null}']))
+    assert.deepEqual(run, writeEachAlone({ fields }, [...payloads, '{"id":1}', '{"id":2,"price":null}']))
   })
 
   test('a value that does not fit takes nothing else along', () => {
@@ -227,26 +231,8 @@ describe('columns that are not staged', () => {
       '{"id":1,"price":1,"raw":"!"}',
       '{"id":1,"prices":[1,2.505]}',
     ]) {
-      assertSame(fields, [...good, bad, ...good])
+      assertSame({ fields }, [...good, bad, ...good])
     }
-  })
-
-  test('a column that others look at row by row has its value in time', () => {
-    const batch = batchOf(fields)
-    const decoder = runDecoderOf(fields, batch, { immediate: ['name'] })
-    const slab = slabOf(Array.from({ length: 20 }, (_, id) => payload(id)))
-    const name = batch.columns[fields.length - 1]!
-    for (let i = 0; i < slab.count; i++) {
-      assert.equal(decoder.decode(slab, i), null)
-      assert.equal(name.length, i + 1)
-      decoder.accept()
-      batch.endRow()
-    }
-    decoder.flush()
-    assert.deepEqual(
-      batch.columns.map(column => column.length),
-      fields.map(() => 20),
-    )
   })
 
   test('one value for several columns, and below it', () => {
@@ -257,44 +243,100 @@ describe('columns that are not staged', () => {
       scalar('x', 'long'),
     ]
     const payloads = Array.from({ length: FEW }, (_, id) => `{"o":{"n":${id}},"x":1}`)
-    assertSame(spread, [...payloads, '{"x":2}', '{"o":{"n":"no"}}', '{"o":1}', ...payloads])
+    assertSame({ fields: spread }, [...payloads, '{"x":2}', '{"o":{"n":"no"}}', '{"o":1}', ...payloads])
   })
 
   test('a name that JSON must escape', () => {
     const quoted = [scalar('a"b', 'long'), scalar('c', 'long')]
     assertSame(
-      quoted,
+      { fields: quoted },
       Array.from({ length: FEW }, () => '{"a\\"b":1,"c":2}'),
     )
   })
 })
 
-test('rows that are refused afterwards leave nothing behind', () => {
-  const payloads = Array.from({ length: 100 }, (_, id) => (id % 7 === 3 ? '{"id":"bad"}' : eventText(id)))
-  assertSame(event, payloads, { isRefused: index => index % 5 === 1 || index % 11 === 4 })
-  assertSame(event, payloads, { isRefused: index => index % 2 === 0, immediate: ['text', 'at'] })
+describe('columns that are not of the payload alone', () => {
+  const START_MS = Date.parse('2026-12-01T22:00:00Z')
+  const timed = (payloads: readonly Payload[]) =>
+    payloads.map((payload, i) => ({ payload, timestampMs: START_MS + i * 600_000 }))
+  const metadata = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers'] as const
+  const payloads = Array.from({ length: 40 }, (_, id) => eventText(id))
+
+  test('what Kafka knows of the record', t => {
+    const decoded = countDecoded(t)
+    const run = writeInRuns({ fields: event, metadata }, timed(payloads))
+    assert.equal(decoded(), 0)
+    assert.deepEqual(run, writeEachAlone({ fields: event, metadata }, timed(payloads)))
+  })
+
+  test('a timestamp that is none in the middle of a run', () => {
+    for (const timestampMs of [-1, START_MS * 1000]) {
+      const records = [...timed(payloads), { payload: eventText(99), timestampMs }, ...timed(payloads)]
+      assertSame({ fields: event, metadata }, records)
+      assertSame({ fields: event, partitionColumns: ['date'] }, records)
+      assertSame({ fields: event, partitionColumns: ['date', 'hour'], metadata }, [...records, ...records])
+    }
+  })
+
+  test('the table partition from the payload, or else from the timestamp', t => {
+    const decoded = countDecoded(t)
+    const fields = [scalar('id', 'long'), scalar('date', 'date')]
+    const records = timed(
+      Array.from({ length: 30 }, (_, id) =>
+        id % 3 === 0 ? `{"id":${id}}` : `{"id":${id},"date":"2020-02-${10 + (id % 9)}"}`,
+      ),
+    )
+    const parts = { fields: fields.slice(0, 1), partitionColumns: ['date'] }
+    const { rows } = writeInRuns(parts, records)
+    assert.equal(decoded(), 0)
+    assert.deepEqual(rows, writeEachAlone(parts, records).rows)
+    assertSame({ fields, partitionColumns: ['date'] }, records)
+    assertSame(parts, [...records, { payload: '{"id":1}', timestampMs: -1 }, ...records])
+  })
+
+  test('what is derived from a field, which may be missing', t => {
+    const decoded = countDecoded(t)
+    const at = scalar('at', 'timestamp', { unit: 'millisecond' })
+    const derive = [
+      { name: 'day', from: 'at', as: 'date' },
+      { name: 'hour', from: 'at', as: 'hour' },
+    ] as const
+    const parts = { fields: [at, scalar('id', 'long')], derive }
+    const records = Array.from({ length: 30 }, (_, id) =>
+      id % 5 === 0 ? `{"id":${id}}` : `{"id":${id},"at":${START_MS + id * 3_600_000}}`,
+    )
+    const run = writeInRuns(parts, records)
+    assert.equal(decoded(), 0)
+    assert.deepEqual(run, writeEachAlone(parts, records))
+  })
+
+  test('text that is no value of a table partition', () => {
+    const fields = [scalar('id', 'long'), scalar('tenant', 'string', { nullable: false })]
+    const records = Array.from(
+      { length: 60 },
+      (_, id) => `{"id":${id},"tenant":"${id % 7 === 6 ? '' : 'a'}"}`,
+    )
+    assertSame({ fields, partitionColumns: ['tenant'] }, records)
+  })
 })
 
 test('unknown fields are noted where somebody wants to know', () => {
-  const leftOut = new Set(['known'])
-  const unknown = ['{"id":1,"x":1}', '{"id":1,"x":null}', '{"id":1,"known":1}', '{"id":1,"place":{"zip":1}}']
+  const unknown = ['{"id":1,"x":1}', '{"id":1,"x":null}', '{"id":1,"place":{"zip":1}}']
   const payloads = unknown.flatMap(payload => [eventText(1), eventText(2), payload, eventText(3)])
-  assertSame(event, payloads, { leftOut })
+  assertSame({ fields: event }, payloads, { notesUnknown: true })
 })
 
 test('a view that is filled again is read again', () => {
   const slab = new RecordSlab()
-  const fields = [scalar('id', 'long')]
-  const batch = batchOf(fields)
-  const decoder = runDecoderOf(fields, batch)
+  const harness = new RunHarness({ fields: [scalar('id', 'long')] })
   for (const first of [0, 100, 200]) {
     const ids = Array.from({ length: FEW }, (_, i) => first + i)
-    slabOf(
+    const filled = slabOf(
       ids.map(id => `{"id":${id}}`),
       slab,
     )
     assert.deepEqual(
-      decodeSlab(decoder, batch, slab).rows.map(row => row.id),
+      harness.writeInRuns(filled).rows.map(row => row.id),
       ids.map(BigInt),
     )
   }
@@ -303,7 +345,7 @@ test('a view that is filled again is read again', () => {
 test('a table too wide for a window is decoded all the same', () => {
   const fields = Array.from({ length: 2_500 }, (_, i) => scalar(`c${i}`, 'string'))
   assertSame(
-    fields,
+    { fields },
     Array.from({ length: FEW }, () => '{"c0":"a","c2499":"b"}'),
   )
 })

@@ -1,127 +1,104 @@
-import { field, struct } from '@stream-ingest/delta'
-import { BatchBuilder, batchRow, type ColumnBuilder } from '@stream-ingest/delta/column'
-import type { DecodeField } from '../../src/config/decode-field.ts'
-import type { BadRecordReason } from '../../src/decode/decoder.ts'
-import { createJsonDecoder, type JsonDecoderOptions } from '../../src/decode/json-decoder.ts'
-import { RunDecoder } from '../../src/decode/run-decoder.ts'
+import { BatchBuilder, batchRow } from '@stream-ingest/delta/column'
+import type { RecordOutcome } from '../../src/decode/decoder.ts'
+import { RecordWriter, type RecordWriterOptions } from '../../src/decode/record-writer.ts'
 import { RecordSlab } from '../../src/kafka/record-slab.ts'
+import { type LayoutParts, layoutOf } from './record-harness.ts'
 
-export interface Run {
-  /** Of each payload; null where its row was appended. */
-  readonly outcomes: readonly (BadRecordReason | null)[]
-  readonly metUnknown: readonly boolean[]
+export interface Written {
+  /** Of each record; null where its row was appended. */
+  readonly outcomes: readonly RecordOutcome[]
   readonly rows: readonly Record<string, unknown>[]
-}
-
-export interface RunOptions extends JsonDecoderOptions {
-  /** Fields whose builders are looked at row by row. */
-  readonly immediate?: readonly string[]
-  /** Of a payload whose row is taken back although it fits. */
-  readonly isRefused?: (index: number) => boolean
 }
 
 /** A payload, or null where the record has none. */
 export type Payload = string | Uint8Array | null
 
-/** Decodes many payloads of one batch, as the pipeline does it. */
-export function decodeRun(
-  fields: readonly DecodeField[],
-  payloads: readonly Payload[],
-  options: RunOptions = {},
-): Run {
-  const batch = batchOf(fields)
-  const decoder = runDecoderOf(fields, batch, options)
-  return decodeSlab(decoder, batch, slabOf(payloads), options)
+export interface TimedPayload {
+  readonly payload: Payload
+  readonly timestampMs: number
 }
 
-export function runDecoderOf(
-  fields: readonly DecodeField[],
-  batch: BatchBuilder,
-  { immediate = [], ...options }: RunOptions = {},
-): RunDecoder {
-  const builders = new Set<ColumnBuilder>(
-    immediate.map(name => batch.columns[fields.findIndex(f => f.name === name)]!),
-  )
-  return new RunDecoder(fields, batch.columns, { ...options, immediate: builders })
-}
+const ORIGIN = { topic: 'events', partition: 3 }
 
-export function decodeSlab(
-  decoder: RunDecoder,
-  batch: BatchBuilder,
-  slab: RecordSlab,
-  { isRefused = () => false }: RunOptions = {},
-): Run {
-  const outcomes: (BadRecordReason | null)[] = []
-  const metUnknown: boolean[] = []
-  for (let i = 0; i < slab.count; i++) {
-    const bad = decoder.decode(slab, i)
-    outcomes.push(bad)
-    metUnknown.push(bad === null && decoder.metUnknownField)
-    if (bad === null && !isRefused(i)) {
-      decoder.accept()
-      batch.endRow()
-    } else {
-      decoder.flush()
-      batch.rollBackRow()
+/** Rows of one batch of records: in runs, as the pipeline writes them, or each alone. */
+export class RunHarness {
+  private readonly batch: BatchBuilder
+  private readonly writer: RecordWriter
+
+  constructor(parts: LayoutParts, options: RecordWriterOptions = {}) {
+    const layout = layoutOf(parts)
+    this.batch = new BatchBuilder(layout.schema)
+    this.writer = new RecordWriter(layout, this.batch, options)
+  }
+
+  writeInRuns(slab: RecordSlab): Written {
+    const outcomes: RecordOutcome[] = []
+    for (let i = 0; i < slab.count; ) {
+      const end = this.writer.appendRun(slab, i, slab.count, ORIGIN)
+      if (end === i) outcomes.push(this.writer.append(slab, i++, ORIGIN))
+      else for (; i < end; i++) outcomes.push(null)
     }
+    return { outcomes, rows: this.takeRows() }
   }
-  decoder.flush()
-  return { outcomes, metUnknown, rows: rowsOf(batch) }
+
+  writeEachAlone(slab: RecordSlab): Written {
+    const outcomes = Array.from({ length: slab.count }, (_, i) => this.writer.append(slab, i, ORIGIN))
+    return { outcomes, rows: this.takeRows() }
+  }
+
+  private takeRows(): Record<string, unknown>[] {
+    const columns = this.batch.finish()
+    return Array.from({ length: columns.rowCount }, (_, i) => batchRow(columns, i))
+  }
 }
 
-/** The same one by one, by the decoder that knows all of the rules. */
-export function decodeOneByOne(
-  fields: readonly DecodeField[],
-  payloads: readonly Payload[],
-  { isRefused = () => false, ...options }: RunOptions = {},
-): Run {
-  const batch = batchOf(fields)
-  const decoder = createJsonDecoder(fields, batch.columns, options)
-  const outcomes: (BadRecordReason | null)[] = []
-  const metUnknown: boolean[] = []
-  const slab = slabOf(payloads)
-  for (let i = 0; i < slab.count; i++) {
-    const start = slab.valueStart[i]!
-    const bad = start < 0 ? decoder.decodeNull() : decoder.decode(slab.bytes, start, slab.valueEnd[i]!)
-    outcomes.push(bad)
-    metUnknown.push(bad === null && decoder.metUnknownField)
-    if (bad === null && !isRefused(i)) batch.endRow()
-    else batch.rollBackRow()
-  }
-  return { outcomes, metUnknown, rows: rowsOf(batch) }
+export function writeInRuns(
+  parts: LayoutParts,
+  payloads: readonly (Payload | TimedPayload)[],
+  options: RecordWriterOptions = {},
+): Written {
+  return new RunHarness(parts, options).writeInRuns(slabOf(payloads))
 }
 
-export function batchOf(fields: readonly DecodeField[]): BatchBuilder {
-  return new BatchBuilder(struct(fields.map(f => field(f.name, f.type, f.nullable))))
+export function writeEachAlone(
+  parts: LayoutParts,
+  payloads: readonly (Payload | TimedPayload)[],
+  options: RecordWriterOptions = {},
+): Written {
+  return new RunHarness(parts, options).writeEachAlone(slabOf(payloads))
 }
 
 /** What a payload that is cut off would run into: it must never complete it. */
 const NEIGHBOUR = Buffer.from('"}]}1,"a":2}]]}}')
 
 /** The payloads one behind the other, with something between them that is not theirs. */
-export function slabOf(payloads: readonly Payload[], slab: RecordSlab = new RecordSlab()): RecordSlab {
+export function slabOf(
+  payloads: readonly (Payload | TimedPayload)[],
+  slab: RecordSlab = new RecordSlab(),
+): RecordSlab {
   const pieces: Uint8Array[] = [NEIGHBOUR]
-  const places: [start: number, end: number][] = []
+  const places: [start: number, end: number, timestampMs: number][] = []
   let at = NEIGHBOUR.length
-  for (const payload of payloads) {
-    if (payload === null) places.push([-1, -1])
+  for (const each of payloads) {
+    const isTimed = each !== null && typeof each === 'object' && 'payload' in each
+    const { payload, timestampMs } = isTimed ? each : { payload: each, timestampMs: 0 }
+    if (payload === null) places.push([-1, -1, timestampMs])
     else {
       const bytes = Buffer.from(payload)
-      places.push([at, at + bytes.length])
+      places.push([at, at + bytes.length, timestampMs])
       pieces.push(bytes, NEIGHBOUR)
       at += bytes.length + NEIGHBOUR.length
     }
   }
   slab.reset(Buffer.concat(pieces), 0n, payloads.length)
-  for (const [i, [start, end]] of places.entries()) {
+  for (const [i, [start, end, timestampMs]] of places.entries()) {
     slab.valueStart[i] = start
     slab.valueEnd[i] = end
+    slab.timestamp[i] = timestampMs
+    slab.offsetDelta[i] = i
+    slab.keyStart[i] = -1
+    slab.headerCount[i] = 0
   }
   slab.count = payloads.length
   return slab
-}
-
-function rowsOf(batch: BatchBuilder): Record<string, unknown>[] {
-  const columns = batch.finish()
-  return Array.from({ length: columns.rowCount }, (_, i) => batchRow(columns, i))
 }
