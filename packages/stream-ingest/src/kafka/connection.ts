@@ -19,10 +19,12 @@ import {
   listOffsetsV9,
   metadataV12,
 } from '@platformatic/kafka'
+import { freeBytes } from '@stream-ingest/delta/column'
 import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
 import { connectionError, handshakeError, isTlsFailure } from './connection-failure.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
+import { LeasedBytes } from './leased-bytes.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
 export interface BrokerAddress {
@@ -62,6 +64,11 @@ export interface FetchRequest {
   readonly isReadCommitted: boolean
   /** The broker fills the response in this order. */
   readonly targets: readonly FetchTarget[]
+}
+
+/** A response, and the memory that its records are views of. */
+export interface LeasedFetchResponse extends FetchResponse {
+  readonly memory: LeasedBytes
 }
 
 /** Newest first. 13 is the first that names topics by id (Kafka 3.1). */
@@ -185,8 +192,8 @@ export class BrokerConnection {
     }
   }
 
-  /** Fetches; the batches in the response are views of one buffer. */
-  async fetch(request: FetchRequest): Promise<FetchResponse> {
+  /** Fetches; the batches in the response are views of one buffer, which holds nothing else. */
+  async fetch(request: FetchRequest): Promise<LeasedFetchResponse> {
     const fetch = this.newest(FETCH_VERSIONS.map(version => version.api))
     const { createRequest } = FETCH_VERSIONS.find(version => version.api === fetch)!
     const topics = groupTargets(request)
@@ -194,15 +201,22 @@ export class BrokerConnection {
     // Without a session (id 0, epoch −1): each request says everything, and nothing is left to go stale.
     const body = () =>
       createRequest(request.maxWaitMs, request.minBytes, request.maxBytes, isolation, 0, -1, topics, [], '')
+    let received: readonly Buffer[] = []
     return new Promise((resolve, reject) => {
-      this.connection.send<FetchResponse>(
+      this.connection.send<LeasedFetchResponse>(
         fetch.key,
         fetch.version,
         body,
-        (_correlationId, _key, _version, reader) => parseFetchResponse(reader.buffer.slice(reader.position)),
+        (_correlationId, _key, _version, reader) => {
+          received = reader.buffer.buffers
+          const bytes = joinBytes(received, reader.buffer.length)
+          return { ...parseFetchResponse(bytes.subarray(reader.position)), memory: new LeasedBytes(bytes) }
+        },
         true,
         true,
         (error, response) => {
+          // Not while it is parsed: until then the library measures by them how far it is.
+          for (const bytes of received) freeBytes(bytes)
           if (error) reject(connectionError(error, formatAddress(this.address)))
           else resolve(response!)
         },
@@ -251,6 +265,17 @@ export class BrokerConnection {
     connection.socket?.destroy()
     await closed
   }
+}
+
+/** A copy in memory of its own. */
+function joinBytes(parts: readonly Buffer[], sizeBytes: number): Buffer {
+  const joined = Buffer.allocUnsafeSlow(sizeBytes)
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
 }
 
 /** The library throws where any code in a response is not zero, and attaches the response. */

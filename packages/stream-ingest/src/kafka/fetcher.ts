@@ -9,8 +9,8 @@ import { KafkaError } from '../error.ts'
 import { selectConsumableBatches } from './aborted-transactions.ts'
 import { corruptBatch } from './batch-place.ts'
 import type { KafkaCluster, KafkaObserver } from './cluster.ts'
-import type { FetchRequest, FetchTarget } from './connection.ts'
-import type { FetchedPartition, FetchResponse } from './fetch-response.ts'
+import type { FetchRequest, FetchTarget, LeasedFetchResponse } from './connection.ts'
+import type { FetchedPartition } from './fetch-response.ts'
 import {
   isRetryableProtocolError,
   mayPass,
@@ -18,6 +18,7 @@ import {
   protocolError,
   protocolErrorName,
 } from './kafka-failure.ts'
+import type { LeasedBytes } from './leased-bytes.ts'
 import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
 import { passLostOffsets, resolveOutOfRange } from './offset-range.ts'
 import { PartitionReader, type QueuedChunk } from './partition-reader.ts'
@@ -220,14 +221,7 @@ export class Fetcher {
       const response = await this.send(leaderId, request, asked)
       if (response === null) return 'again'
       const fetchedBefore = this.sequence
-      let failure: KafkaError | null = null
-      for (const fetched of response.partitions) {
-        const question = asked.get(`${fetched.topicId}:${fetched.partition}`)
-        if (question === undefined || question.generation !== question.reader.generation) continue
-        if (fetched.errorCode === 0) this.enqueue(question, fetched)
-        else failure = (await this.acceptError(question, fetched.errorCode)) ?? failure
-      }
-      if (failure !== null) this.countFailure(failure)
+      await this.accept(response, asked)
       if (response.throttleTimeMs > 0) {
         const delayMs = Math.min(response.throttleTimeMs, THROTTLE_MAX_MS)
         await this.options.runtime.delay(delayMs, this.cluster.signal)
@@ -238,6 +232,26 @@ export class Fetcher {
     } finally {
       this.asking.delete(leaderId)
     }
+  }
+
+  private async accept(
+    { partitions, memory }: LeasedFetchResponse,
+    asked: ReadonlyMap<string, Asked>,
+  ): Promise<void> {
+    // Until each chunk holds a lease of its own.
+    const release = memory.lease()
+    let failure: KafkaError | null = null
+    try {
+      for (const fetched of partitions) {
+        const question = asked.get(`${fetched.topicId}:${fetched.partition}`)
+        if (question === undefined || question.generation !== question.reader.generation) continue
+        if (fetched.errorCode === 0) this.enqueue(question, fetched, memory)
+        else failure = (await this.acceptError(question, fetched.errorCode)) ?? failure
+      }
+    } finally {
+      release()
+    }
+    if (failure !== null) this.countFailure(failure)
   }
 
   private note(request: FetchRequest): Map<string, Asked> {
@@ -255,7 +269,7 @@ export class Fetcher {
     leaderId: number,
     request: FetchRequest,
     asked: ReadonlyMap<string, Asked>,
-  ): Promise<FetchResponse | null> {
+  ): Promise<LeasedFetchResponse | null> {
     try {
       const connection = await this.cluster.connectionTo(leaderId, 'fetch')
       const { runtime, observer } = this.options
@@ -326,7 +340,7 @@ export class Fetcher {
     return error
   }
 
-  private enqueue(asked: Asked, fetched: FetchedPartition): void {
+  private enqueue(asked: Asked, fetched: FetchedPartition, memory: LeasedBytes): void {
     const { reader, fromOffset } = asked
     const { target } = reader
     const selected = selectConsumableBatches({
@@ -362,6 +376,7 @@ export class Fetcher {
       sizeBytes: selected.sizeBytes,
       abortedRecordCount: selected.abortedRecordCount,
       endOffset,
+      release: memory.lease(),
     }
     this.push(reader, chunk, heldBytes)
   }

@@ -32,6 +32,11 @@ export interface SourceChunk {
   readonly abortedRecordCount: number
   /** First offset that is not readable yet (the last stable offset under read_committed). */
   readonly endOffset: bigint
+  /**
+   * Gives back the memory of the batches, which nobody may read afterwards. For a last reader who knows that he is;
+   * without it they are the garbage collector's.
+   */
+  readonly release?: () => void
 }
 
 /** Offsets that are gone: the topic's retention, or a re-created topic. Reported, never silent. */

@@ -51,6 +51,7 @@ export interface Decoding {
   flushFacts(encodedRatio: number, nowMs: number): EpochFacts
   /** How far this partition has come in this epoch; null where it has not moved. */
   nextOffset(topicPartition: TopicPartition): bigint | null
+  /** Takes the chunks over: what they hold is given back as soon as it is decoded. */
   push(chunks: readonly SourceChunk[]): void
   /** Does a chunk of this partition wait that ends here? */
   endsAt(topicPartition: TopicPartition, nextOffset: bigint): boolean
@@ -134,7 +135,9 @@ export class InlineDecoding implements Decoding {
       while (!queue.isEmpty) {
         // Also where the epoch is full: what the chunk passes without a record belongs to its last one.
         if (queue.isChunkSpent) {
+          const { chunk } = queue
           epoch.endChunk(queue, runtime.now())
+          chunk.release?.()
           continue
         }
         if (isFull(epoch, limits)) break

@@ -258,6 +258,77 @@ describe('what is damaged or large', () => {
   })
 })
 
+describe('the memory of a response', () => {
+  /** Of several times what one read of the socket brings. */
+  const LARGE = 'x'.repeat(300_000)
+
+  /** One chunk of each partition, all of one response. */
+  async function readOneResponse(
+    { broker, source }: Scene,
+    values: readonly string[],
+  ): Promise<SourceChunk[]> {
+    for (const [partition, value] of values.entries()) broker.produce('orders', partition, [{ value }])
+    const chunks: SourceChunk[] = []
+    while (chunks.length < values.length) chunks.push(...(await source.read(BUDGET)))
+    assert.equal(broker.requestCount('Fetch') <= 2, true, 'they came together')
+    return chunks
+  }
+
+  test('stays until each of its chunks is released, and is gone then', async () => {
+    await using scene = await stage(3)
+    const chunks = await readOneResponse(scene, ['a', LARGE, 'c'])
+    const batches = chunks.flatMap(chunk => chunk.batches)
+    chunks[1]!.release!()
+    chunks[0]!.release!()
+    chunks[0]!.release!()
+    assert.deepEqual(values(chunks), ['a', LARGE, 'c'])
+    chunks[2]!.release!()
+    assert.deepEqual(
+      batches.map(batch => batch.length),
+      [0, 0, 0],
+    )
+  })
+
+  test('stays for partitions behind one that is being looked up, although those before it are released', async () => {
+    await using scene = await stage(3, { onOffsetOutOfRange: 'earliest' })
+    scene.broker.failNext('Fetch', 'OFFSET_OUT_OF_RANGE', 1, { topic: 'orders', partition: 1 })
+    for (const partition of [0, 1, 2]) scene.broker.produce('orders', partition, [{ value: `${partition}` }])
+    const [first] = await scene.source.read(BUDGET)
+    const [batch] = first!.batches
+    first!.release!()
+    assert.ok(batch!.length > 0)
+    const found: (string | null)[] = []
+    while (found.length < 2) {
+      const chunks = await scene.source.read(BUDGET)
+      found.push(...values(chunks))
+      for (const chunk of chunks) chunk.release!()
+    }
+    assert.deepEqual([found.sort(), batch!.length], [['1', '2'], 0])
+  })
+
+  test('is another one for each response: what is kept stays as it is', async () => {
+    await using scene = await stage()
+    const kept: SourceChunk[] = []
+    for (let i = 0; i < 6; i++) {
+      scene.broker.produce('orders', 0, [{ value: `${i}${LARGE}` }])
+      const chunks = await scene.source.read(BUDGET)
+      if (i % 2 === 0) for (const chunk of chunks) chunk.release!()
+      else kept.push(...chunks)
+    }
+    assert.deepEqual(values(kept), [`1${LARGE}`, `3${LARGE}`, `5${LARGE}`])
+  })
+
+  test('is not held twice: what the socket brought is given back when it is in one piece', async t => {
+    await using scene = await stage()
+    const freed = t.mock.method(ArrayBuffer.prototype, 'transfer')
+    scene.broker.produce('orders', 0, [{ value: LARGE }])
+    const chunks = await scene.source.read(BUDGET)
+    assert.deepEqual(values(chunks), [LARGE])
+    // The first and the last piece may hold bytes of other responses.
+    assert.ok(freed.mock.callCount() >= LARGE.length / 65_536 - 2)
+  })
+})
+
 describe('reading ahead', () => {
   const BATCH_BYTES = 4000
 

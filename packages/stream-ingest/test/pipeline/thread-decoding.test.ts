@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { checkTable, loadSnapshot, MemoryObjectStore, scanTable } from '@stream-ingest/delta'
+import { freeBytes } from '@stream-ingest/delta/column'
 import fc from 'fast-check'
 import { IngestConfig } from '../../src/config/config.ts'
+import type { MessageSource, SourceChunk } from '../../src/kafka/message-source.ts'
 import { type IngestEvents, subscribe } from '../../src/observe/event.ts'
 import { PART_MAX_BYTES } from '../../src/pipeline/part-queue.ts'
 import { type ProcessingResult, StreamIngestProcessor } from '../../src/pipeline/stream-ingest-processor.ts'
@@ -33,6 +35,8 @@ interface Settings {
 class World {
   readonly runtime = fixedRuntime()
   readonly kafka = new MemoryKafka(this.runtime)
+  /** Chunks that were read and not given back, over all runs. */
+  readonly unreleased = new Set<SourceChunk>()
 
   constructor(partitions = 3) {
     this.kafka.createTopic('t', partitions)
@@ -57,6 +61,28 @@ class World {
     transaction.abort()
   }
 
+  /** The memory of its chunks is gone when they are released: a late reader finds nothing. */
+  private createSource(): MessageSource {
+    const source: MessageSource = this.kafka.createSource({
+      topics: ['t'],
+      maxPartitionBytes: 3 * PART_MAX_BYTES,
+    })
+    const read = source.read.bind(source)
+    source.read = async budget => (await read(budget)).map(chunk => this.lend(chunk))
+    return source
+  }
+
+  private lend(chunk: SourceChunk): SourceChunk {
+    const batches = chunk.batches.map(batch => Uint8Array.from(batch))
+    const release = (): void => {
+      for (const batch of batches) freeBytes(batch)
+      this.unreleased.delete(lent)
+    }
+    const lent: SourceChunk = { ...chunk, batches, release }
+    this.unreleased.add(lent)
+    return lent
+  }
+
   async run(settings: Settings, threads: readonly DecodeThread[]): Promise<Outcome> {
     const store = new MemoryObjectStore({ now: this.runtime.now })
     const commits: IngestEvents['commit:committed'][] = []
@@ -65,7 +91,7 @@ class World {
       const processor = new StreamIngestProcessor(configOf(settings), {
         runtime: this.runtime,
         createStore: () => store,
-        createSource: () => this.kafka.createSource({ topics: ['t'], maxPartitionBytes: 3 * PART_MAX_BYTES }),
+        createSource: () => this.createSource(),
         threads,
       })
       const result = await processor.processStream({ untilLatest: true })
@@ -239,6 +265,19 @@ suite('decoding on threads', () => {
       commits.map(({ rowCount, fileCount }) => [rowCount, fileCount]),
       [[3, 2]],
     )
+  })
+
+  test('the main thread gives back each chunk when it is decoded', async () => {
+    const world = new World(3)
+    for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      for (const partition of [0, 1, 2]) {
+        world.produce({ partition, kinds: ['sound', 'broken', 'sound'], codec, isAborted: codec === 'zstd' })
+      }
+    }
+    const settings = { processing: '{ batch_size: 4, on_bad_record: quarantine }' }
+    const { result, rows } = await world.run(settings, [])
+    assert.equal(result.success, true)
+    assert.deepEqual([rows.length, world.unreleased.size], [24, 0])
   })
 
   test('a batch that is larger than a task goes alone', async () => {
