@@ -24,7 +24,7 @@ import type { KafkaConfig } from '../config/ingest-config.ts'
 import { ConfigError, KafkaError } from '../error.ts'
 import { connectionError, handshakeError, isTlsFailure } from './connection-failure.ts'
 import { type FetchResponse, parseFetchResponse } from './fetch-response.ts'
-import { LeasedBytes } from './leased-bytes.ts'
+import { Leases } from './leases.ts'
 import { createSaslOptions, type Fetch } from './sasl.ts'
 
 export interface BrokerAddress {
@@ -66,9 +66,9 @@ export interface FetchRequest {
   readonly targets: readonly FetchTarget[]
 }
 
-/** A response, and the memory that its records are views of. */
+/** A response, and who reads the memory that its records are views of. */
 export interface LeasedFetchResponse extends FetchResponse {
-  readonly memory: LeasedBytes
+  readonly memory: Leases
 }
 
 /** Newest first. 13 is the first that names topics by id (Kafka 3.1). */
@@ -210,7 +210,8 @@ export class BrokerConnection {
         (_correlationId, _key, _version, reader) => {
           received = reader.buffer.buffers
           const bytes = joinBytes(received, reader.buffer.length)
-          return { ...parseFetchResponse(bytes.subarray(reader.position)), memory: new LeasedBytes(bytes) }
+          const response = parseFetchResponse(bytes.subarray(reader.position))
+          return { ...response, memory: new Leases(() => freeBytes(bytes)) }
         },
         true,
         true,

@@ -18,7 +18,7 @@ import {
   protocolError,
   protocolErrorName,
 } from './kafka-failure.ts'
-import type { LeasedBytes } from './leased-bytes.ts'
+import type { Leases } from './leases.ts'
 import type { OffsetLoss, SourceChunk, TopicPartition } from './message-source.ts'
 import { passLostOffsets, resolveOutOfRange } from './offset-range.ts'
 import { PartitionReader, type QueuedChunk } from './partition-reader.ts'
@@ -340,7 +340,7 @@ export class Fetcher {
     return error
   }
 
-  private enqueue(asked: Asked, fetched: FetchedPartition, memory: LeasedBytes): void {
+  private enqueue(asked: Asked, fetched: FetchedPartition, memory: Leases): void {
     const { reader, fromOffset } = asked
     const { target } = reader
     const selected = selectConsumableBatches({

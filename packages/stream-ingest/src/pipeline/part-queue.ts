@@ -4,7 +4,8 @@
  * @module
  */
 import { KafkaError } from '../error.ts'
-import type { TopicPartition } from '../kafka/message-source.ts'
+import { Leases } from '../kafka/leases.ts'
+import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import { readBatchHeader } from '../kafka/record-batch.ts'
 import { ChunkQueue } from './chunk-queue.ts'
 
@@ -23,9 +24,27 @@ export interface ChunkPart {
   readonly sizeBytes: number
   /** Of the batches, `messagesMax` at most: not each need be a message of the part. */
   readonly recordCount: number
+  /** Nobody reads its batches any more. */
+  readonly release: () => void
+}
+
+/** Who reads a chunk: the queue, and each of its parts that was handed out. */
+interface Readers {
+  readonly leases: Leases
+  readonly leave: () => void
 }
 
 export class PartQueue extends ChunkQueue {
+  private readonly readers = new Map<SourceChunk, Readers>()
+
+  override push(chunks: readonly SourceChunk[]): void {
+    super.push(chunks)
+    for (const chunk of chunks) {
+      const leases = new Leases(() => chunk.release?.())
+      this.readers.set(chunk, { leases, leave: leases.lease() })
+    }
+  }
+
   /**
    * What comes next of the chunk at the head; null where no batch is left of it. The queue must not be empty.
    *
@@ -65,6 +84,7 @@ export class PartQueue extends ChunkQueue {
       batches: taken,
       sizeBytes,
       recordCount: Math.min(recordCount, messagesMax),
+      release: this.readers.get(this.chunk)!.leases.lease(),
     }
   }
 
@@ -72,5 +92,19 @@ export class PartQueue extends ChunkQueue {
   pass(part: ChunkPart, nextOffset: bigint): void {
     this.position = nextOffset
     if (nextOffset >= part.nextOffset) this.batchIndex += part.batches.length
+  }
+
+  /** Leaves the head chunk behind, which is released when its parts are. */
+  override endChunk(): SourceChunk {
+    const { leave } = this.readers.get(this.chunk)!
+    const chunk = super.endChunk()
+    this.readers.delete(chunk)
+    leave()
+    return chunk
+  }
+
+  override clear(): void {
+    this.readers.clear()
+    super.clear()
   }
 }

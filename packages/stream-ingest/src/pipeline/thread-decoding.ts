@@ -338,6 +338,7 @@ export class ThreadDecoding implements Decoding {
       this.failure ??= { error }
       return null
     } finally {
+      part.release()
       lane.freeSlots.push(slot)
       this.tellAnswered()
     }

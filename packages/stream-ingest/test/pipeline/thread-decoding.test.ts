@@ -267,18 +267,25 @@ suite('decoding on threads', () => {
     )
   })
 
-  test('the main thread gives back each chunk when it is decoded', async () => {
-    const world = new World(3)
-    for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
-      for (const partition of [0, 1, 2]) {
-        world.produce({ partition, kinds: ['sound', 'broken', 'sound'], codec, isAborted: codec === 'zstd' })
+  for (const threadCount of [0, 1, 3]) {
+    test(`each chunk is given back when it is decoded, by ${threadCount} threads`, async () => {
+      const world = new World(3)
+      for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+        for (const partition of [0, 1, 2]) {
+          world.produce({
+            partition,
+            kinds: ['sound', 'broken', 'sound'],
+            codec,
+            isAborted: codec === 'zstd',
+          })
+        }
       }
-    }
-    const settings = { processing: '{ batch_size: 4, on_bad_record: quarantine }' }
-    const { result, rows } = await world.run(settings, [])
-    assert.equal(result.success, true)
-    assert.deepEqual([rows.length, world.unreleased.size], [24, 0])
-  })
+      const settings = { processing: '{ batch_size: 4, on_bad_record: quarantine }' }
+      const { result, rows } = await world.run(settings, localThreads(threadCount))
+      assert.equal(result.success, true)
+      assert.deepEqual([rows.length, world.unreleased.size], [24, 0])
+    })
+  }
 
   test('a batch that is larger than a task goes alone', async () => {
     const world = new World(1)
