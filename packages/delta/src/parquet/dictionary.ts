@@ -14,6 +14,9 @@ import { bitWidthOf } from './rle.ts'
 const DICTIONARY_ENTRIES_MAX = 131_072
 const DICTIONARY_SIZE_MAX_BYTES = 1 << 20
 
+/** Below this a loop copies bytes faster than a call does. */
+const LOOP_COPY_MAX_BYTES = 48
+
 /**
  * Most columns without repetition show it early. At each of these row counts a chunk is given up whose share of
  * distinct values is larger than this.
@@ -160,39 +163,53 @@ function distinctWordPairs(words: Int32Array, count: number, arena: Arena): Dist
   return { positions: positions.subarray(0, entryCount), codes }
 }
 
+/** Distinct values are copied together, so that comparing with one stays within memory that is near. */
 function distinctByteArrays(values: ByteArrays, arena: Arena): Distinct | null {
   const { count, data, starts, ends } = values
+  const view = viewOf(data)
   const table = newTable(count, arena)
   const mask = table.length - 1
   const codes = arena.take(Int32Array, count)
   const positions = arena.take(Int32Array, Math.min(count, DICTIONARY_ENTRIES_MAX))
+  const hashes = arena.take(Int32Array, positions.length)
+  const entries = arena.take(Uint8Array, DICTIONARY_SIZE_MAX_BYTES)
+  const entryView = viewOf(entries)
+  const entryStarts = arena.take(Int32Array, positions.length + 1)
+  entryStarts[0] = 0
   let entryCount = 0
   let sizeBytes = 0
   for (let i = 0; i < count; i++) {
     if ((i & 4095) === 0 && isNotWorthIt(i, entryCount)) return null
     const start = starts[i]!
     const end = ends[i]!
+    const size = end - start
     // Neighbours are often equal, and comparing is cheaper than hashing.
-    if (i > 0 && isSameBytes(data, starts[i - 1]!, ends[i - 1]!, start, end)) {
+    if (i > 0 && ends[i - 1]! - starts[i - 1]! === size && isSame(view, starts[i - 1]!, view, start, size)) {
       codes[i] = codes[i - 1]!
       continue
     }
-    // FNV-1a.
-    let hash = 0x811c9dc5 ^ (end - start)
-    for (let b = start; b < end; b++) hash = Math.imul(hash ^ data[b]!, 0x01000193)
-    let slot = (hash ^ (hash >>> 15)) & mask
+    const hash = hashOf(view, start, end)
+    let slot = hash & mask
     for (;;) {
       const code = table[slot]! - 1
       if (code < 0) {
-        sizeBytes += end - start + 4
+        sizeBytes += size + 4
         if (entryCount === positions.length || sizeBytes > DICTIONARY_SIZE_MAX_BYTES) return null
         positions[entryCount] = i
         codes[i] = entryCount
+        hashes[entryCount] = hash
+        const at = entryStarts[entryCount]!
+        copy(data, start, end, entries, at)
         table[slot] = ++entryCount
+        entryStarts[entryCount] = at + size
         break
       }
-      const position = positions[code]!
-      if (isSameBytes(data, starts[position]!, ends[position]!, start, end)) {
+      const at = entryStarts[code]!
+      if (
+        hashes[code] === hash &&
+        entryStarts[code + 1]! - at === size &&
+        isSame(entryView, at, view, start, size)
+      ) {
         codes[i] = code
         break
       }
@@ -202,8 +219,41 @@ function distinctByteArrays(values: ByteArrays, arena: Arena): Distinct | null {
   return { positions: positions.subarray(0, entryCount), codes }
 }
 
-function isSameBytes(data: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
-  if (aEnd - aStart !== bEnd - bStart) return false
-  for (let a = aStart, b = bStart; a < aEnd; a++, b++) if (data[a] !== data[b]) return false
-  return true
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
+}
+
+/** Four bytes at a time, mixed as in MurmurHash3; the last four may have been mixed in before. */
+function hashOf(view: DataView, start: number, end: number): number {
+  let hash = end - start
+  if (hash < 4) for (let p = start; p < end; p++) hash = mix(hash, view.getUint8(p))
+  else {
+    for (let p = start; p <= end - 4; p += 4) hash = mix(hash, view.getInt32(p, true))
+    hash = mix(hash, view.getInt32(end - 4, true))
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return hash ^ (hash >>> 13)
+}
+
+function mix(hash: number, word: number): number {
+  const mixed = hash ^ Math.imul(word, 0xcc9e2d51)
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0
+}
+
+/** Are these two of `size` bytes equal? */
+function isSame(a: DataView, aStart: number, b: DataView, bStart: number, size: number): boolean {
+  if (size < 4) {
+    for (let i = 0; i < size; i++) if (a.getUint8(aStart + i) !== b.getUint8(bStart + i)) return false
+    return true
+  }
+  for (let i = 0; i <= size - 4; i += 4) {
+    if (a.getInt32(aStart + i, true) !== b.getInt32(bStart + i, true)) return false
+  }
+  return a.getInt32(aStart + size - 4, true) === b.getInt32(bStart + size - 4, true)
+}
+
+/** Entries are short mostly, and for those a loop beats the call into `set`. */
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start > LOOP_COPY_MAX_BYTES) to.set(from.subarray(start, end), at)
+  else for (let p = start, w = at; p < end; p++) to[w++] = from[p]!
 }

@@ -13,7 +13,7 @@ import assert from 'node:assert/strict'
 import { sliceBits } from '../column/bitmap.ts'
 import type { ByteWriter } from './byte-writer.ts'
 
-/** So that a value beside seven pending bits fits the 32-bit accumulator. */
+/** Wider than any dictionary code or level; a value is cut over two 32-bit words at most. */
 export const BIT_WIDTH_MAX = 24
 
 /** A shorter repetition stays in the bit-packed run: a run of its own would cost two headers. */
@@ -87,20 +87,23 @@ function appendBitPacked(
   out.appendVarint(groupCount * 2 + 1)
   out.ensure(groupCount * bitWidth)
   const { bytes } = out
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = out.length + groupCount * bitWidth
   let at = out.length
   let pending = 0
   let pendingBits = 0
   for (let i = from; i < to; i++) {
-    pending |= values[i]! << pendingBits
+    const value = values[i]!
+    pending |= value << pendingBits
     pendingBits += bitWidth
-    while (pendingBits >= 8) {
-      bytes[at++] = pending
-      pending >>>= 8
-      pendingBits -= 8
-    }
+    if (pendingBits < 32) continue
+    view.setInt32(at, pending, true)
+    at += 4
+    pendingBits -= 32
+    // What of the value did not fit; a shift by 32 would be one by nothing.
+    pending = pendingBits === 0 ? 0 : value >>> (bitWidth - pendingBits)
   }
-  if (pendingBits > 0) bytes[at++] = pending
+  for (; pendingBits > 0; pendingBits -= 8, pending >>>= 8) bytes[at++] = pending
   bytes.fill(0, at, end)
   out.length = end
 }
