@@ -10,7 +10,7 @@
 import {
   appendNull,
   child,
-  clear,
+  clearObject,
   endRange,
   endRow,
   lengthOf,
@@ -99,8 +99,8 @@ export function scan(
   base = origin
   depthMax = nestingMax
   noteHardFloats(floats, floatsMax, origin)
+  clearObject(object)
   const memberCount = load<i32>(object, OBJECT_COUNT)
-  for (let i = 0; i < memberCount; i++) clear(nodeOf(memberAt(object, i)))
   let row = 0
   for (let i = 0; i < count; i++) {
     const start = load<i32>(starts + (<usize>i << 2))

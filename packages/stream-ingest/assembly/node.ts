@@ -16,6 +16,7 @@ import {
   KIND_UTF8,
   MEMBER_BYTES,
   MEMBER_NODE,
+  MEMBER_SEEN_IN,
   NODE_CHILD,
   NODE_DATA,
   NODE_KIND,
@@ -26,6 +27,7 @@ import {
   NODE_VALUES,
   OBJECT_BYTES,
   OBJECT_COUNT,
+  OBJECT_NUMBER,
 } from '../src/decode/kernel-layout'
 
 // @ts-ignore: decorator
@@ -152,6 +154,17 @@ export function truncate(node: usize, length: i32): void {
   }
 }
 
+/** Drops every row of the members, and counts the objects that are entered from the first again. */
+export function clearObject(object: usize): void {
+  store<i32>(object, 0, OBJECT_NUMBER)
+  const count = load<i32>(object, OBJECT_COUNT)
+  for (let i = 0; i < count; i++) {
+    const member = memberAt(object, i)
+    store<i32>(member, 0, MEMBER_SEEN_IN)
+    clear(nodeOf(member))
+  }
+}
+
 /** Drops every row. */
 export function clear(node: usize): void {
   store<i32>(node, 0, NODE_LENGTH)
@@ -169,11 +182,8 @@ export function clear(node: usize): void {
       clear(child(node))
       clear(secondChild(node))
       break
-    case KIND_STRUCT: {
-      const object = child(node)
-      const count = load<i32>(object, OBJECT_COUNT)
-      for (let i = 0; i < count; i++) clear(nodeOf(memberAt(object, i)))
+    case KIND_STRUCT:
+      clearObject(child(node))
       break
-    }
   }
 }

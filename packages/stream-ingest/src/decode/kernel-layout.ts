@@ -47,7 +47,7 @@ export const NODE_MAX = 48
 
 export const OBJECT_BYTES = 16
 export const OBJECT_COUNT = 0
-/** Numbers the objects that were entered, so that "seen in this one" needs no clearing. */
+/** Numbers the objects that a scan has entered, so that "seen in this one" needs no clearing between them. */
 export const OBJECT_NUMBER = 4
 /** Does an object with a key that no member has need another look? */
 export const OBJECT_NOTES_UNKNOWN = 8
