@@ -94,8 +94,8 @@ export class ValuePlan {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 §7 wants these escaped.
 const MUST_ESCAPE = /["\\\u0000-\u001f]/
-/** The key of a name that JSON must escape: a byte that UTF-8 never has. */
-export const MATCHES_NOTHING: Uint8Array = Uint8Array.of(0xff)
+/** The key of a name that JSON must escape: no byte is negative. */
+export const MATCHES_NOTHING: Int16Array = Int16Array.of(-1)
 
 interface FieldFacts {
   readonly nullable: boolean
@@ -120,7 +120,7 @@ export class ObjectPlan {
   readonly names: readonly string[]
   readonly members: readonly ValuePlan[]
   /** How each name looks in JSON: UTF-8 with the closing quote. Empty of meaning where JSON must escape the name. */
-  readonly keys: readonly Uint8Array[]
+  readonly keys: readonly (Uint8Array | Int16Array)[]
   private readonly nameBytes: readonly Uint8Array[]
   /** Per member, the number of the object in which it was last seen. */
   readonly seenIn: Float64Array

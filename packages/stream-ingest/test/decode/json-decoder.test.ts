@@ -440,6 +440,11 @@ describe('keys and columns', () => {
       decodeOne([scalar('c', 'long', { source: at('a"b') })], '{"a"b":1}').bad?.code,
       'RECORD_NOT_JSON',
     )
+    const notUtf8 = Uint8Array.of(0x7b, 0x22, 0xff, 0x3a, 0x31, 0x7d)
+    assert.equal(
+      decodeOne([scalar('c', 'long', { source: at('a"b') })], notUtf8).bad?.code,
+      'RECORD_NOT_JSON',
+    )
   })
 
   test('the last of equal keys wins, also over one that does not fit', () => {
