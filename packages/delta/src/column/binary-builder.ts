@@ -5,16 +5,17 @@
  */
 import assert from 'node:assert/strict'
 import type { PrimitiveType } from '../schema.ts'
-import { type Column, columnKindOf } from './column.ts'
 import {
-  ColumnBuilder,
   grown,
   grownOffsets,
   INITIAL_ROWS,
+  inProportion,
   nextCapacity,
-  type RowValidity,
+  reservedOffsets,
   withRanges,
-} from './primitive-builder.ts'
+} from './buffer-growth.ts'
+import { type Column, columnKindOf } from './column.ts'
+import { ColumnBuilder, type RowValidity } from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
 /** 32-bit offsets: a string or binary column holds at most this much before the batch must be cut. */
@@ -124,6 +125,12 @@ export class BinaryBuilder extends ColumnBuilder {
   truncate(length: number): void {
     this.truncateValidity(length)
     this.dataEnd = this.offsets[length]!
+  }
+
+  reserve(rows: number): void {
+    this.offsets = reservedOffsets(this.offsets, rows)
+    const capacity = Math.min(COLUMN_DATA_MAX_BYTES, inProportion(this.dataEnd, this.length, rows))
+    if (capacity > this.data.length) this.data = grown(this.data, capacity)
   }
 
   finish(): Column {

@@ -10,18 +10,22 @@
 import assert from 'node:assert/strict'
 import type { ArrayType, DataType, DecimalType, MapType, PrimitiveType, StructType } from '../schema.ts'
 import { BinaryBuilder } from './binary-builder.ts'
+import {
+  grownOffsets,
+  INITIAL_ROWS,
+  inProportion,
+  nextCapacity,
+  reservedOffsets,
+  withRanges,
+} from './buffer-growth.ts'
 import { type Column, type ColumnBatch, columnKindOf } from './column.ts'
 import {
   BooleanBuilder,
   ColumnBuilder,
   DecimalBuilder,
-  grownOffsets,
-  INITIAL_ROWS,
   Int64Builder,
   NumberBuilder,
-  nextCapacity,
   type RowValidity,
-  withRanges,
 } from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
@@ -82,6 +86,11 @@ export class ListBuilder extends ColumnBuilder {
   truncate(length: number): void {
     this.truncateValidity(length)
     this.element.truncate(this.offsets[length]!)
+  }
+
+  reserve(rows: number): void {
+    this.offsets = reservedOffsets(this.offsets, rows)
+    this.element.reserve(inProportion(this.element.length, this.length, rows))
   }
 
   finish(): Column {
@@ -157,6 +166,13 @@ export class MapBuilder extends ColumnBuilder {
     this.truncateValidity(length)
     this.key.truncate(this.offsets[length]!)
     this.value.truncate(this.offsets[length]!)
+  }
+
+  reserve(rows: number): void {
+    this.offsets = reservedOffsets(this.offsets, rows)
+    const entries = inProportion(this.key.length, this.length, rows)
+    this.key.reserve(entries)
+    this.value.reserve(entries)
   }
 
   finish(): Column {
@@ -235,6 +251,10 @@ export class StructBuilder extends ColumnBuilder {
     for (const child of this.fields) child.truncate(length)
   }
 
+  reserve(rows: number): void {
+    for (const child of this.fields) child.reserve(rows)
+  }
+
   finish(): Column {
     const length = this.length
     const fields = this.fields.map(child => {
@@ -307,6 +327,11 @@ export class BatchBuilder {
   /** Counts so many rows whose values have just been appended. */
   endRows(count: number): void {
     this.rowCount += count
+  }
+
+  /** Makes room for so many rows in all, as large as those so far. */
+  reserve(rows: number): void {
+    for (const column of this.columns) column.reserve(rows)
   }
 
   /** Drops what was appended since the last `endRow`. */

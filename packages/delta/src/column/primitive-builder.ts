@@ -5,19 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import type { DataType, DecimalType, PrimitiveType } from '../schema.ts'
+import { grown, INITIAL_ROWS, nextCapacity } from './buffer-growth.ts'
 import { type Column, columnKindOf } from './column.ts'
 import { SpareBuffer } from './spare-buffer.ts'
-
-/** Capacity of a builder that is empty. */
-export const INITIAL_ROWS = 1024
-
-/**
- * Capacity after a batch of this many rows was handed out: the next one is likely to be of the same size, and growing to
- * it by doubling would copy every value once more. Untouched pages of a fresh buffer take no memory.
- */
-export function nextCapacity(rows: number): number {
-  return Math.max(INITIAL_ROWS, rows + (rows >> 3))
-}
 
 /** Of rows that are appended together: a byte each, 0 for null; null where none of them is. */
 export type RowValidity = Uint8Array | null
@@ -37,6 +27,11 @@ export abstract class ColumnBuilder {
   abstract finish(): Column
   /** Takes the buffers of a column that {@link finish} gave out, and that nobody reads any more, for a later one. */
   abstract recycle(column: Column): void
+  /**
+   * Makes room for so many rows in all, as large as those so far: growing to them by doubling copies every value once more.
+   * Untouched pages of a fresh buffer take no memory.
+   */
+  abstract reserve(rows: number): void
 
   isNullAt(index: number): boolean {
     return this.validity !== null && ((this.validity[index >> 3]! >> (index & 7)) & 1) === 0
@@ -169,6 +164,11 @@ export class BooleanBuilder extends ColumnBuilder {
     this.truncateValidity(length)
   }
 
+  reserve(rows: number): void {
+    const capacity = (rows + 7) >> 3
+    if (capacity > this.values.length) this.values = grown(this.values, capacity)
+  }
+
   finish(): Column {
     const values = this.values.subarray(0, (this.length + 7) >> 3)
     this.values = this.spare.take((nextCapacity(this.length) + 7) >> 3)
@@ -246,6 +246,10 @@ export class NumberBuilder extends ColumnBuilder {
     this.truncateValidity(length)
   }
 
+  reserve(rows: number): void {
+    if (rows > this.values.length) this.resize(rows)
+  }
+
   finish(): Column {
     const values = this.values.subarray(0, this.length)
     this.values = this.spare.take(nextCapacity(this.length))
@@ -257,7 +261,11 @@ export class NumberBuilder extends ColumnBuilder {
   }
 
   private grow(): void {
-    const larger = new NUMBER_ARRAYS[this.kind](this.values.length * 2)
+    this.resize(this.values.length * 2)
+  }
+
+  private resize(rows: number): void {
+    const larger = new NUMBER_ARRAYS[this.kind](rows)
     larger.set(this.values)
     this.values = larger
   }
@@ -353,6 +361,10 @@ export class Int64Builder extends ColumnBuilder {
     this.truncateValidity(length)
   }
 
+  reserve(rows: number): void {
+    if (rows > this.values.length) this.resize(rows)
+  }
+
   finish(): Column {
     const values = this.values.subarray(0, this.length)
     this.values = this.spare.take(nextCapacity(this.length))
@@ -365,7 +377,11 @@ export class Int64Builder extends ColumnBuilder {
   }
 
   private grow(): void {
-    const larger = new BigInt64Array(this.values.length * 2)
+    this.resize(this.values.length * 2)
+  }
+
+  private resize(rows: number): void {
+    const larger = new BigInt64Array(rows)
     larger.set(this.values)
     this.values = larger
     this.halves = new Int32Array(larger.buffer)
@@ -428,6 +444,10 @@ export class DecimalBuilder extends ColumnBuilder {
     this.truncateValidity(length)
   }
 
+  reserve(rows: number): void {
+    if (rows * 2 > this.values.length) this.resize(rows * 2)
+  }
+
   finish(): Column {
     const values = this.values.subarray(0, this.length * 2)
     this.values = this.spare.take(nextCapacity(this.length) * 2)
@@ -440,43 +460,15 @@ export class DecimalBuilder extends ColumnBuilder {
   }
 
   private grow(): void {
-    const larger = new BigInt64Array(this.values.length * 2)
+    this.resize(this.values.length * 2)
+  }
+
+  private resize(words: number): void {
+    const larger = new BigInt64Array(words)
     larger.set(this.values)
     this.values = larger
     this.words = new Int32Array(larger.buffer)
   }
-}
-
-/** The bytes with room for as many as `capacity`. */
-export function grown(bytes: Uint8Array, capacity: number): Uint8Array {
-  const larger = new Uint8Array(capacity)
-  larger.set(bytes)
-  return larger
-}
-
-/** Offsets with room for twice as many rows. */
-export function grownOffsets(offsets: Int32Array): Int32Array {
-  const larger = new Int32Array((offsets.length - 1) * 2 + 1)
-  larger.set(offsets)
-  return larger
-}
-
-/**
- * Appends the ranges of the rows `[from, to)` of `added` behind row `length` of `offsets`, or of a larger copy of it.
- * Their content follows the last one's: it begins at `offsets[length]`.
- */
-export function withRanges(
-  offsets: Int32Array,
-  length: number,
-  added: Int32Array,
-  from: number,
-  to: number,
-): Int32Array {
-  let target = offsets
-  while (length + to - from >= target.length) target = grownOffsets(target)
-  const shift = target[length]! - added[from]!
-  for (let i = from, at = length; i < to; i++) target[++at] = added[i + 1]! + shift
-  return target
 }
 
 /** Values of a {@link NumberBuilder}. */

@@ -9,7 +9,7 @@ import {
   batchRow,
   type Column,
   type ColumnBatch,
-  type ColumnBuilder,
+  ColumnBuilder,
   columnValue,
   createColumnBuilder,
   type Int64Builder,
@@ -18,7 +18,7 @@ import {
   type NumberBuilder,
   StructBuilder,
 } from '../../src/column/index.ts'
-import { type DataType, field, primitive, struct } from '../../src/schema.ts'
+import { array, type DataType, field, primitive, struct } from '../../src/schema.ts'
 import {
   arbitraryBatchCase,
   arbitrarySchema,
@@ -458,4 +458,71 @@ function appendRows(builder: ColumnBuilder, column: Column, from: number, to: nu
 
 function bytesOf(bits: Uint8Array, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (bits[i >> 3]! >> (i & 7)) & 1)
+}
+
+describe('room that is made for rows to come', () => {
+  test('changes none of them', () => {
+    const cases = arbitraryType(2).chain(type =>
+      fc.record({
+        type: fc.constant(type),
+        values: fc.array(arbitraryValue(type, true), { maxLength: 40 }),
+        reservedAfter: fc.nat(40),
+        rows: fc.nat(5_000),
+      }),
+    )
+    fc.assert(
+      fc.property(cases, ({ type, values, reservedAfter, rows }) => {
+        const builder = createColumnBuilder(type)
+        for (const [i, value] of values.entries()) {
+          if (i === reservedAfter) builder.reserve(rows)
+          appendValue(builder, value)
+        }
+        const column = builder.finish()
+        assert.deepEqual(
+          values.map((_, i) => columnValue(column, i)),
+          values,
+        )
+        assertConsistent(column)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('is all that such rows need', () => {
+    const ROWS = 50_000
+    const schema = struct([
+      field('number', primitive('double')),
+      field('text', primitive('string')),
+      field('flag', primitive('boolean')),
+      field('list', array(primitive('long'), false)),
+    ])
+    const builder = new BatchBuilder(schema)
+    const append = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        appendFields(schema.fields, builder.columns, {
+          number: i,
+          text: 'x'.repeat(i % 50),
+          flag: true,
+          list: [1n, 2n],
+        })
+        builder.endRow()
+      }
+    }
+    append(ROWS / 10)
+    builder.reserve(ROWS)
+    const roomOf = () => builder.columns.map(column => roomBytes(column))
+    const room = roomOf()
+    append(ROWS - ROWS / 10)
+    assert.deepEqual(roomOf(), room)
+  })
+})
+
+/** Of all buffers of a builder. */
+function roomBytes(builder: object): number {
+  let total = 0
+  for (const part of Object.values(builder)) {
+    if (ArrayBuffer.isView(part)) total += part.byteLength
+    else if (part instanceof ColumnBuilder) total += roomBytes(part)
+  }
+  return total
 }

@@ -11,13 +11,15 @@ import type { SerializationError } from '../error.ts'
 import type { SourceChunk, TopicPartition } from '../kafka/message-source.ts'
 import type { BadRecordLimits } from './bad-record-limits.ts'
 import { type BadRecord, type Buffered, Epoch, type EpochCut } from './epoch.ts'
-import { type EpochFacts, type FlushLimits, isFull } from './flush-policy.ts'
+import { type EpochFacts, expectedMessages, type FlushLimits, isFull } from './flush-policy.ts'
 import type { StageTimes } from './ingest-metrics.ts'
 import type { AskMergeRules } from './merging-rows.ts'
 import { RecordQueue, recordBatchMaxBytes } from './record-queue.ts'
 
 /** Decoding gives way to I/O after this long. */
 const DECODE_SLICE_MS = 10
+/** A first epoch of as many messages is likely to become a full one: its columns get their size at once. */
+const LARGE_EPOCH_MESSAGES = 32_768
 
 /**
  * `done`: all that is queued is decoded, or is being so, or a flush is due. `stop`: the epoch ends right before a bad
@@ -69,6 +71,8 @@ export class InlineDecoding implements Decoding {
   private readonly context: DecodingContext
   private readonly epoch: Epoch
   private readonly queue: RecordQueue
+  /** Have the columns the size that they will have? Later epochs go by the one before. */
+  private isSized = false
 
   constructor(context: DecodingContext, layout: TableLayout, askRules: AskMergeRules | null) {
     const { processing } = context.config
@@ -143,6 +147,10 @@ export class InlineDecoding implements Decoding {
         if (isFull(epoch, limits)) break
         if (!queue.advanceBatch()) continue
         const bad = epoch.appendRecords(queue, limits.messages - epoch.messageCount, runtime.now())
+        if (!this.isSized && epoch.messageCount >= LARGE_EPOCH_MESSAGES) {
+          this.isSized = true
+          epoch.reserve(expectedMessages(epoch, limits))
+        }
         const error = bad === null ? null : this.judge(bad)
         if (error !== null) return { status: 'stop', error }
         sinceYieldMs += stop()
@@ -175,6 +183,7 @@ export class InlineDecoding implements Decoding {
   restart(layout: TableLayout): void {
     this.queue.clear()
     this.epoch.restart(layout)
+    this.isSized = false
   }
 
   private judge(bad: BadRecord): SerializationError | null {

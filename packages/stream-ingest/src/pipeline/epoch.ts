@@ -213,6 +213,11 @@ export class Epoch {
     }
   }
 
+  /** Makes room for so many rows in all, as large as those so far. */
+  reserve(rows: number): void {
+    this.rows.batch.reserve(rows)
+  }
+
   /** Takes a bad record back: the epoch ends right before it. It must be the last one that was appended. */
   excludeLast(bad: BadRecord): void {
     this.counts.messages--

@@ -74,6 +74,11 @@ export function isFull(
   )
 }
 
+/** The messages that an epoch has when it is full, if they go on as they are. */
+export function expectedMessages({ messageCount, sizeBytes }: EpochLoad, limits: FlushLimits): number {
+  return Math.min(limits.messages, Math.ceil((limits.memoryBytes / Math.max(1, sizeBytes)) * messageCount))
+}
+
 /** What is buffered, and what presses from outside. */
 export interface FlushFacts extends EpochFacts {
   readonly stopRequested: boolean
