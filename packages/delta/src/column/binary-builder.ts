@@ -15,6 +15,7 @@ import {
   withRanges,
 } from './buffer-growth.ts'
 import { type Column, columnKindOf } from './column.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { ColumnBuilder, type RowValidity } from './primitive-builder.ts'
 import { SpareBuffer } from './spare-buffer.ts'
 
@@ -68,9 +69,7 @@ export class BinaryBuilder extends ColumnBuilder {
   appendRange(source: Uint8Array, start: number, end: number): void {
     const size = end - start
     this.ensure(size)
-    // Short values are common, and for those a loop beats the call into `set`.
-    if (size < 48) for (let i = start, to = this.dataEnd; i < end; i++) this.data[to++] = source[i]!
-    else this.data.set(source.subarray(start, end), this.dataEnd)
+    copyBytes(source, start, end, this.data, this.dataEnd)
     this.appendWritten(this.dataEnd + size)
   }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ArenaArray } from './arena.ts'
 
 /** Capacity of a builder that is empty. */
 export const INITIAL_ROWS = 1024
@@ -15,10 +16,10 @@ export function nextCapacity(rows: number): number {
   return Math.max(INITIAL_ROWS, rows + (rows >> 3))
 }
 
-/** The bytes with room for as many as `capacity`. */
-export function grown(bytes: Uint8Array, capacity: number): Uint8Array {
-  const larger = new Uint8Array(capacity)
-  larger.set(bytes)
+/** The values with room for as many as `capacity`. */
+export function grown<T extends ArenaArray>(values: T, capacity: number): T {
+  const larger = new (values.constructor as new (length: number) => T)(capacity)
+  larger.set(values as never)
   return larger
 }
 
@@ -29,10 +30,7 @@ export function grownOffsets(offsets: Int32Array): Int32Array {
 
 /** Offsets with room for so many rows at least. */
 export function reservedOffsets(offsets: Int32Array, rows: number): Int32Array {
-  if (rows < offsets.length) return offsets
-  const larger = new Int32Array(rows + 1)
-  larger.set(offsets)
-  return larger
+  return rows < offsets.length ? offsets : grown(offsets, rows + 1)
 }
 
 /** What `rows` rows have where `length` rows have `count`, and an eighth more. */

@@ -35,6 +35,7 @@ export {
   ColumnBuilder,
   DecimalBuilder,
   Int64Builder,
+  NUMBER_ARRAYS,
   NumberBuilder,
   type Numbers,
   type RowValidity,

@@ -8,12 +8,10 @@ import { Arena, type ArenaArray, type ArenaArrayType } from './arena.ts'
 import { COLUMN_DATA_MAX_BYTES } from './binary-builder.ts'
 import { countUnsetBits, isBitSet, sliceBits } from './bitmap.ts'
 import type { BinaryColumn, Column, ColumnBatch, ListColumn, MapColumn } from './column.ts'
+import { copyBytes } from './copy-bytes.ts'
 
 /** Row numbers of a column; each may occur any number of times. */
 export type RowIndices = Int32Array | Uint32Array
-
-/** Below this a loop copies bytes faster than a call does. */
-const LOOP_COPY_MAX_BYTES = 48
 
 /** Rows that follow one another are copied at once where so many do on average. */
 const RUN_ROWS_MIN = 16
@@ -231,11 +229,9 @@ function gatherBytes(
   const data = arena.take(Uint8Array, offsets[indices.length]!)
   if (runs !== null && copyByteRuns(column, runs, data)) return { offsets, data }
   for (let i = 0; i < indices.length; i++) {
-    let to = offsets[i]!
-    const size = offsets[i + 1]! - to
+    const to = offsets[i]!
     const from = column.offsets[indices[i]!]!
-    if (size > LOOP_COPY_MAX_BYTES) data.set(column.data.subarray(from, from + size), to)
-    else for (let at = from; at < from + size; at++) data[to++] = column.data[at]!
+    copyBytes(column.data, from, from + offsets[i + 1]! - to, data, to)
   }
   return { offsets, data }
 }

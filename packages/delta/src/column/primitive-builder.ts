@@ -247,7 +247,7 @@ export class NumberBuilder extends ColumnBuilder {
   }
 
   reserve(rows: number): void {
-    if (rows > this.values.length) this.resize(rows)
+    if (rows > this.values.length) this.values = grown(this.values, rows)
   }
 
   finish(): Column {
@@ -261,13 +261,7 @@ export class NumberBuilder extends ColumnBuilder {
   }
 
   private grow(): void {
-    this.resize(this.values.length * 2)
-  }
-
-  private resize(rows: number): void {
-    const larger = new NUMBER_ARRAYS[this.kind](rows)
-    larger.set(this.values)
-    this.values = larger
+    this.values = grown(this.values, this.values.length * 2)
   }
 }
 
@@ -381,10 +375,8 @@ export class Int64Builder extends ColumnBuilder {
   }
 
   private resize(rows: number): void {
-    const larger = new BigInt64Array(rows)
-    larger.set(this.values)
-    this.values = larger
-    this.halves = new Int32Array(larger.buffer)
+    this.values = grown(this.values, rows)
+    this.halves = new Int32Array(this.values.buffer)
   }
 }
 
@@ -464,17 +456,16 @@ export class DecimalBuilder extends ColumnBuilder {
   }
 
   private resize(words: number): void {
-    const larger = new BigInt64Array(words)
-    larger.set(this.values)
-    this.values = larger
-    this.words = new Int32Array(larger.buffer)
+    this.values = grown(this.values, words)
+    this.words = new Int32Array(this.values.buffer)
   }
 }
 
 /** Values of a {@link NumberBuilder}. */
 export type Numbers = Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
 
-const NUMBER_ARRAYS = {
+/** The array that holds numbers of a kind. */
+export const NUMBER_ARRAYS = {
   int8: Int8Array,
   int16: Int16Array,
   int32: Int32Array,

@@ -7,15 +7,13 @@
  * @module
  */
 import type { Arena } from '../column/arena.ts'
+import { copyBytes } from '../column/copy-bytes.ts'
 import { type ByteArrays, type PhysicalValues, plainSizeBytes, takeValues } from './physical-values.ts'
 import { bitWidthOf } from './rle.ts'
 
 /** Codes of at most 17 bits. */
 const DICTIONARY_ENTRIES_MAX = 131_072
 const DICTIONARY_SIZE_MAX_BYTES = 1 << 20
-
-/** Below this a loop copies bytes faster than a call does. */
-const LOOP_COPY_MAX_BYTES = 48
 
 /**
  * Most columns without repetition show it early. At each of these row counts a chunk is given up whose share of
@@ -199,7 +197,7 @@ function distinctByteArrays(values: ByteArrays, arena: Arena): Distinct | null {
         codes[i] = entryCount
         hashes[entryCount] = hash
         const at = entryStarts[entryCount]!
-        copy(data, start, end, entries, at)
+        copyBytes(data, start, end, entries, at)
         table[slot] = ++entryCount
         entryStarts[entryCount] = at + size
         break
@@ -250,10 +248,4 @@ function isSame(a: DataView, aStart: number, b: DataView, bStart: number, size: 
     if (a.getInt32(aStart + i, true) !== b.getInt32(bStart + i, true)) return false
   }
   return a.getInt32(aStart + size - 4, true) === b.getInt32(bStart + size - 4, true)
-}
-
-/** Entries are short mostly, and for those a loop beats the call into `set`. */
-function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start > LOOP_COPY_MAX_BYTES) to.set(from.subarray(start, end), at)
-  else for (let p = start, w = at; p < end; p++) to[w++] = from[p]!
 }

@@ -10,6 +10,7 @@ import {
   type Int64Builder,
   type ListBuilder,
   type MapBuilder,
+  NUMBER_ARRAYS,
   NumberBuilder,
   type StructBuilder,
 } from '@stream-ingest/delta/column'
@@ -17,14 +18,12 @@ import { MATCHES_NOTHING, type ObjectPlan, type ValuePlan } from './json-plan.ts
 import type { Kernel } from './kernel.ts'
 import * as layout from './kernel-layout.ts'
 import {
-  StagedBooleans,
   type StagedColumn,
-  StagedInt64s,
   StagedList,
   StagedMap,
-  StagedNumbers,
   StagedStruct,
   StagedTexts,
+  StagedValues,
 } from './staged-column.ts'
 
 /** Of the records of one window, everything between them included. */
@@ -318,9 +317,9 @@ function stagedColumn(memory: ArrayBuffer, node: Node): StagedColumn {
       return new StagedTexts(rows, builder as BinaryBuilder, offsets(), dataOf(memory, node))
     case layout.KIND_INT64:
     case layout.KIND_TIMESTAMP:
-      return new StagedInt64s(rows, builder as Int64Builder, new BigInt64Array(memory, values, capacity))
+      return new StagedValues(rows, builder as Int64Builder, new BigInt64Array(memory, values, capacity))
     case layout.KIND_BOOLEAN:
-      return new StagedBooleans(rows, builder as BooleanBuilder, new Uint8Array(memory, values, capacity))
+      return new StagedValues(rows, builder as BooleanBuilder, new Uint8Array(memory, values, capacity))
     case layout.KIND_STRUCT: {
       const fields = node.object!.members.map(member => stagedColumn(memory, member))
       return new StagedStruct(rows, builder as StructBuilder, fields)
@@ -339,21 +338,13 @@ function stagedColumn(memory: ArrayBuffer, node: Node): StagedColumn {
       assert(builder instanceof NumberBuilder)
       const { kind: number } = builder
       const array = new NUMBER_ARRAYS[number](memory, values, capacity)
-      return new StagedNumbers(rows, builder, array)
+      return new StagedValues(rows, builder, array)
     }
   }
 }
 
 /** Keys of a map are never null. */
 const NO_NULLS: Int32Array = Int32Array.of(0)
-
-const NUMBER_ARRAYS = {
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-} as const
 
 function dataOf(memory: ArrayBuffer, { data }: Node): Uint8Array {
   return new Uint8Array(memory, data)

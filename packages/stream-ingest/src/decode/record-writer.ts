@@ -135,7 +135,7 @@ export class RecordWriter {
       batch.rollBackRow()
       return UNKNOWN_FIELD
     }
-    batch.endRows(1)
+    batch.endRow()
     return null
   }
 
@@ -162,12 +162,7 @@ interface ColumnsPlan {
 }
 
 function planColumns(layout: TableLayout, batch: BatchBuilder, depthMax: number): ColumnsPlan {
-  const plan: ColumnsPlan = {
-    fields: [],
-    builders: [],
-    writers: [],
-    hidden: [],
-  }
+  const plan: ColumnsPlan = { fields: [], builders: [], writers: [], hidden: [] }
   const last: ColumnWriter[] = []
   for (const [index, column] of layout.columns.entries()) {
     const builder = batch.columns[index]!

@@ -5,12 +5,8 @@
  */
 import type {
   BinaryBuilder,
-  BooleanBuilder,
-  Int64Builder,
   ListBuilder,
   MapBuilder,
-  NumberBuilder,
-  Numbers,
   RowValidity,
   StructBuilder,
 } from '@stream-ingest/delta/column'
@@ -38,11 +34,12 @@ export abstract class StagedColumn {
   }
 }
 
-export class StagedNumbers extends StagedColumn {
-  private readonly builder: NumberBuilder
-  private readonly values: Numbers
+/** Values of one width: numbers of a kind, or booleans as a byte each. */
+export class StagedValues<Values> extends StagedColumn {
+  private readonly builder: ValuesBuilder<Values>
+  private readonly values: Values
 
-  constructor(rows: StagedRows, builder: NumberBuilder, values: Numbers) {
+  constructor(rows: StagedRows, builder: ValuesBuilder<Values>, values: Values) {
     super(rows)
     this.builder = builder
     this.values = values
@@ -53,34 +50,8 @@ export class StagedNumbers extends StagedColumn {
   }
 }
 
-export class StagedInt64s extends StagedColumn {
-  private readonly builder: Int64Builder
-  private readonly values: BigInt64Array
-
-  constructor(rows: StagedRows, builder: Int64Builder, values: BigInt64Array) {
-    super(rows)
-    this.builder = builder
-    this.values = values
-  }
-
-  appendRows(from: number, to: number): void {
-    this.builder.appendRows(this.values, this.validity, from, to)
-  }
-}
-
-export class StagedBooleans extends StagedColumn {
-  private readonly builder: BooleanBuilder
-  private readonly values: Uint8Array
-
-  constructor(rows: StagedRows, builder: BooleanBuilder, values: Uint8Array) {
-    super(rows)
-    this.builder = builder
-    this.values = values
-  }
-
-  appendRows(from: number, to: number): void {
-    this.builder.appendRows(this.values, this.validity, from, to)
-  }
+interface ValuesBuilder<Values> {
+  appendRows(values: Values, validity: RowValidity, from: number, to: number): void
 }
 
 export class StagedTexts extends StagedColumn {
